@@ -1,0 +1,194 @@
+package parcel
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Event is an observation tied to a shipment: a row of the log. Rows are
+// immutable; a correction is another row that retracts.
+type Event struct {
+	Observation
+	// ID is a ULID; rows of one Key share the ID of the event they tell.
+	ID string
+	// ShipmentID is the shipment it is tied to.
+	ShipmentID string
+	// EventKey is Observation.Key, kept.
+	EventKey string
+	// EventDigest is Observation.Digest with the source, kept: EventKey and
+	// EventDigest together are unique within a shipment.
+	EventDigest string
+	// Source is the door, PayloadID the payload; empty for reports.
+	Source    SourceKind
+	PayloadID string
+	// ReceivedAt is when it reached us, trade time.
+	ReceivedAt time.Time
+	// Retraction, if set, makes this row a person's correction of the event
+	// whose key is Retraction.Target; the observation part is then empty.
+	Retraction *Retraction
+}
+
+// RetractionKind is the kind of mistake that a correction mends.
+type RetractionKind string
+
+// The kinds.
+const (
+	RetractionDidNotOccur   RetractionKind = "DID_NOT_OCCUR"
+	RetractionIncorrect     RetractionKind = "INCORRECT_DATA"
+	RetractionWrongShipment RetractionKind = "WRONG_SHIPMENT"
+	// RetractionByCarrier is the carrier's own "disregard the previous".
+	RetractionByCarrier RetractionKind = "BY_CARRIER"
+)
+
+// Retraction says why an event no longer counts.
+type Retraction struct {
+	// Target is the key of the event that no longer counts.
+	Target string
+	Kind   RetractionKind
+	Reason string
+	At     time.Time
+	// ReplacedBy is the key of the event that stands in its place, if any.
+	ReplacedBy string
+}
+
+// Witness is one telling of an event.
+type Witness struct {
+	Carrier    string
+	Source     SourceKind
+	PayloadID  string
+	ReceivedAt time.Time
+}
+
+// TimelineEvent is an event as the journey tells it: all its tellings merged,
+// read in the context of the whole set.
+type TimelineEvent struct {
+	// Event is the best telling.
+	Event
+	// Read is the code after the fold's context rules; Event.Code is what the
+	// carrier said.
+	Read Code
+	// Stage in which it happened.
+	Stage Stage
+	// Proves is the milestone it proves in this journey; empty if none.
+	Proves Milestone
+	// Leg is the index into Journey.Legs, -1 if none.
+	Leg int
+	// Retracted is set where the event no longer counts.
+	Retracted *Retraction
+	// Witnesses are all tellings, first received first.
+	Witnesses []Witness
+	// Return tells whether it happened on the way back.
+	Return bool
+}
+
+// sortInstant places a day without a clock inside its day: before the scans of
+// the day if it only registers, after them if it ends the journey, among them
+// otherwise. A fake midnight must not sort blindly before real scans.
+func (e *TimelineEvent) sortInstant() time.Time {
+	if !e.Occurred.DateOnly() {
+		return e.Occurred.At
+	}
+	switch {
+	case e.Code.Proves().Rank() == MilestoneRegistered.Rank():
+		return e.Occurred.At
+	case e.Code.Info().Outcome != "":
+		return e.Occurred.At.Add(24*time.Hour - time.Microsecond)
+	default:
+		return e.Occurred.At.Add(12 * time.Hour)
+	}
+}
+
+// compareEvents orders by occurred instant, then milestone rank, then identity
+// key. Arrival and list position mean nothing.
+func compareEvents(a, b *TimelineEvent) int {
+	if c := a.sortInstant().Compare(b.sortInstant()); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.Code.Proves().Rank(), b.Code.Proves().Rank()); c != 0 {
+		return c
+	}
+	return strings.Compare(a.EventKey, b.EventKey)
+}
+
+// betterTelling tells whether a says more than b about the same event; a total
+// order, so that the winner does not depend on arrival.
+func betterTelling(a, b *Event) bool {
+	// A payload decoded again after a mapping fix tells the event anew: the
+	// newer table speaks. Versions are dates, so text order is their order.
+	if c := cmp.Compare(a.RuleVersion, b.RuleVersion); c != 0 {
+		return c > 0
+	}
+	if c := cmp.Compare(a.Occurred.Certainty.Rank(), b.Occurred.Certainty.Rank()); c != 0 {
+		return c > 0
+	}
+	if c := cmp.Compare(knownRank(a.Code), knownRank(b.Code)); c != 0 {
+		return c > 0
+	}
+	if c := cmp.Compare(placeDetail(a.Place), placeDetail(b.Place)); c != 0 {
+		return c > 0
+	}
+	if c := cmp.Compare(len(a.Words), len(b.Words)); c != 0 {
+		return c > 0
+	}
+	return a.EventDigest < b.EventDigest
+}
+
+func knownRank(c Code) int {
+	if c == CodeUnknown || c == "" {
+		return 0
+	}
+	return 1
+}
+
+func placeDetail(p Place) int {
+	n := 0
+	for _, s := range [...]string{string(p.Country), p.Region, p.City, p.Postcode, p.Facility, p.Unlocode} {
+		if s != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// mergeTellings groups rows by identity and keeps the best telling of each.
+// Person's corrections come back apart.
+func mergeTellings(rows []Event) (events []TimelineEvent, corrections []Event) {
+	byKey := make(map[string]int, len(rows))
+	events = make([]TimelineEvent, 0, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		if r.Retraction != nil {
+			corrections = append(corrections, *r)
+			continue
+		}
+		w := Witness{Carrier: r.Carrier, Source: r.Source, PayloadID: r.PayloadID, ReceivedAt: r.ReceivedAt}
+		j, seen := byKey[r.EventKey]
+		if !seen {
+			byKey[r.EventKey] = len(events)
+			events = append(events, TimelineEvent{Event: *r, Leg: -1, Witnesses: []Witness{w}})
+			continue
+		}
+		e := &events[j]
+		if !slices.Contains(e.Witnesses, w) {
+			e.Witnesses = append(e.Witnesses, w)
+		}
+		if betterTelling(r, &e.Event) {
+			e.Event = *r
+		}
+	}
+	for i := range events {
+		e := &events[i]
+		slices.SortFunc(e.Witnesses, func(a, b Witness) int {
+			if c := a.ReceivedAt.Compare(b.ReceivedAt); c != 0 {
+				return c
+			}
+			return cmp.Or(strings.Compare(a.PayloadID, b.PayloadID), strings.Compare(string(a.Source), string(b.Source)))
+		})
+		e.ReceivedAt = e.Witnesses[0].ReceivedAt
+		e.PayloadID = e.Witnesses[0].PayloadID
+		e.Source = e.Witnesses[0].Source
+	}
+	return events, corrections
+}

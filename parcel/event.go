@@ -59,6 +59,8 @@ type Witness struct {
 	Source     SourceKind
 	PayloadID  string
 	ReceivedAt time.Time
+	// Digest is the telling's Event.EventDigest.
+	Digest string
 }
 
 // TimelineEvent is an event as the journey tells it: all its tellings merged,
@@ -153,17 +155,22 @@ func placeDetail(p Place) int {
 }
 
 // mergeTellings groups rows by identity and keeps the best telling of each.
-// Person's corrections come back apart.
-func mergeTellings(rows []Event) (events []TimelineEvent, corrections []Event) {
-	byKey := make(map[string]int, len(rows))
-	events = make([]TimelineEvent, 0, len(rows))
+// Merging is associative, commutative and idempotent: the events of an earlier
+// merge and further rows give the same as all rows at once.
+func mergeTellings(prior []TimelineEvent, rows []Event) []TimelineEvent {
+	byKey := make(map[string]int, len(prior)+len(rows))
+	events := make([]TimelineEvent, 0, len(prior)+len(rows))
+	for i := range prior {
+		p := &prior[i]
+		byKey[p.EventKey] = len(events)
+		events = append(events, TimelineEvent{Event: p.Event, Leg: -1, Witnesses: slices.Clone(p.Witnesses)})
+	}
 	for i := range rows {
 		r := &rows[i]
 		if r.Retraction != nil {
-			corrections = append(corrections, *r)
 			continue
 		}
-		w := Witness{Carrier: r.Carrier, Source: r.Source, PayloadID: r.PayloadID, ReceivedAt: r.ReceivedAt}
+		w := Witness{Carrier: r.Carrier, Source: r.Source, PayloadID: r.PayloadID, ReceivedAt: r.ReceivedAt, Digest: r.EventDigest}
 		j, seen := byKey[r.EventKey]
 		if !seen {
 			byKey[r.EventKey] = len(events)
@@ -171,8 +178,11 @@ func mergeTellings(rows []Event) (events []TimelineEvent, corrections []Event) {
 			continue
 		}
 		e := &events[j]
-		if !slices.Contains(e.Witnesses, w) {
+		switch k := slices.IndexFunc(e.Witnesses, func(x Witness) bool { return x.Digest == w.Digest }); {
+		case k < 0:
 			e.Witnesses = append(e.Witnesses, w)
+		case w.before(e.Witnesses[k]):
+			e.Witnesses[k] = w
 		}
 		if betterTelling(r, &e.Event) {
 			e.Event = *r
@@ -181,14 +191,48 @@ func mergeTellings(rows []Event) (events []TimelineEvent, corrections []Event) {
 	for i := range events {
 		e := &events[i]
 		slices.SortFunc(e.Witnesses, func(a, b Witness) int {
-			if c := a.ReceivedAt.Compare(b.ReceivedAt); c != 0 {
-				return c
+			switch {
+			case a.before(b):
+				return -1
+			case b.before(a):
+				return 1
 			}
-			return cmp.Or(strings.Compare(a.PayloadID, b.PayloadID), strings.Compare(string(a.Source), string(b.Source)))
+			return 0
 		})
-		e.ReceivedAt = e.Witnesses[0].ReceivedAt
-		e.PayloadID = e.Witnesses[0].PayloadID
-		e.Source = e.Witnesses[0].Source
+		first := &e.Witnesses[0]
+		e.ReceivedAt, e.PayloadID, e.Source = first.ReceivedAt, first.PayloadID, first.Source
 	}
-	return events, corrections
+	return events
+}
+
+// before orders witnesses: first received first.
+func (w Witness) before(x Witness) bool {
+	return cmp.Or(w.ReceivedAt.Compare(x.ReceivedAt), strings.Compare(w.PayloadID, x.PayloadID), strings.Compare(w.Digest, x.Digest)) < 0
+}
+
+// Tells whether a row of this key and digest is already among the events.
+func (j *Journey) Tells(key, digest string) bool {
+	for i := range j.Events {
+		if j.Events[i].EventKey != key {
+			continue
+		}
+		return slices.ContainsFunc(j.Events[i].Witnesses, func(w Witness) bool { return w.Digest == digest })
+	}
+	return false
+}
+
+// mergeCorrections adds rows that are people's corrections to those known; the
+// same correction again adds nothing.
+func mergeCorrections(prior []Retraction, rows []Event) []Retraction {
+	out := slices.Clone(prior)
+	for i := range rows {
+		if r := rows[i].Retraction; r != nil && !slices.Contains(out, *r) {
+			out = append(out, *r)
+		}
+	}
+	slices.SortFunc(out, func(a, b Retraction) int {
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Target, b.Target), strings.Compare(string(a.Kind), string(b.Kind)),
+			strings.Compare(a.Reason, b.Reason), strings.Compare(a.ReplacedBy, b.ReplacedBy))
+	})
+	return out
 }

@@ -16,6 +16,9 @@ const RuleVersion = "2026-11-22"
 type Journey struct {
 	// Events in order of occurrence, retracted ones included and marked.
 	Events []TimelineEvent
+	// Corrections are the people's retractions, oldest first, whether or not
+	// the event they name has arrived.
+	Corrections []Retraction
 	// Legs in order of the journey; a return appends further ones.
 	Legs []Leg
 	// Handovers between legs of different custody.

@@ -1,0 +1,174 @@
+package carrierkit
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"io"
+)
+
+// RedactJSON replaces the values that personal names, and leaves every other
+// byte as it was. The path of a value is the keys that lead to it, outermost
+// first; positions in arrays are not part of it. All strings and numbers
+// below a named value go; null, Booleans and empty strings stay, so that
+// what was absent stays absent. A named number becomes a string, so name only
+// fields that Decode does not read as numbers. A body that is not JSON, or not
+// to its end, comes back unchanged.
+func RedactJSON(body []byte, personal func(path []string) bool) []byte {
+	w := jsonWalk{body: body, dec: json.NewDecoder(bytes.NewReader(body)), personal: personal}
+	w.dec.UseNumber()
+	if w.value(nil, false, 0) != nil {
+		return body
+	}
+	if _, err := w.dec.Token(); err != io.EOF {
+		return body
+	}
+	return splice(body, w.cuts, `"`+redacted+`"`)
+}
+
+// maxJSONDepth bounds recursion; the standard decoder has no bound for tokens.
+const maxJSONDepth = 200
+
+// span is a stretch of bytes.
+type span struct{ from, to int }
+
+type jsonWalk struct {
+	body     []byte
+	dec      *json.Decoder
+	personal func([]string) bool
+	cuts     []span
+}
+
+func (w *jsonWalk) value(path []string, named bool, depth int) error {
+	if depth > maxJSONDepth {
+		return io.ErrUnexpectedEOF
+	}
+	from := int(w.dec.InputOffset())
+	token, err := w.dec.Token()
+	if err != nil {
+		return err
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		for w.dec.More() {
+			inner, innerNamed := path, named
+			if t == '{' {
+				key, err := w.dec.Token()
+				if err != nil {
+					return err
+				}
+				name, _ := key.(string)
+				inner = append(path[:len(path):len(path)], name)
+				innerNamed = named || w.personal(inner)
+			}
+			if err := w.value(inner, innerNamed, depth+1); err != nil {
+				return err
+			}
+		}
+		_, err := w.dec.Token()
+		return err
+	case string:
+		if named && t != "" {
+			w.cut(from)
+		}
+	case json.Number:
+		if named {
+			w.cut(from)
+		}
+	}
+	return nil
+}
+
+// cut marks the value that ends at the decoder's place and begins after from,
+// the end of the token before it.
+func (w *jsonWalk) cut(from int) {
+	for bytes.IndexByte([]byte(" \t\r\n:,"), w.body[from]) >= 0 {
+		from++
+	}
+	w.cuts = append(w.cuts, span{from, int(w.dec.InputOffset())})
+}
+
+// RedactXML replaces the text of the elements, and the values of the
+// attributes, that personal names, and leaves every other byte as it was. The
+// path is local names, outermost first; an attribute's ends in "@name". All
+// text below a named element goes; white space alone stays. A body that is not
+// well-formed comes back unchanged.
+func RedactXML(body []byte, personal func(path []string) bool) []byte {
+	dec := xml.NewDecoder(bytes.NewReader(body))
+	dec.CharsetReader = passCharset
+	var path []string
+	named := 0 // depth of the outermost named element, 0 if none
+	var cuts []span
+	for {
+		from := int(dec.InputOffset())
+		token, err := dec.RawToken()
+		if err == io.EOF && len(path) == 0 {
+			return splice(body, cuts, redacted)
+		}
+		if err != nil {
+			return body
+		}
+		switch t := token.(type) {
+		case xml.StartElement:
+			path = append(path, t.Name.Local)
+			if named == 0 && personal(path) {
+				named = len(path)
+			}
+			cuts = append(cuts, attributeCuts(body, from, int(dec.InputOffset()), t.Attr, path, named > 0, personal)...)
+		case xml.EndElement:
+			if len(path) == 0 {
+				return body
+			}
+			if named == len(path) {
+				named = 0
+			}
+			path = path[:len(path)-1]
+		case xml.CharData:
+			if named > 0 && len(bytes.TrimSpace(t)) > 0 {
+				cuts = append(cuts, span{from, int(dec.InputOffset())})
+			}
+		}
+	}
+}
+
+// attributeCuts finds the values to replace in one start tag.
+func attributeCuts(body []byte, from, to int, attrs []xml.Attr, path []string, named bool, personal func([]string) bool) []span {
+	var cuts []span
+	at := from
+	for _, a := range attrs {
+		// The decoder demands quotes, so the next quoted text is the value.
+		open := bytes.IndexAny(body[at:to], `"'`)
+		if open < 0 {
+			return cuts
+		}
+		valueFrom := at + open + 1
+		length := bytes.IndexByte(body[valueFrom:to], body[valueFrom-1])
+		if length < 0 {
+			return cuts
+		}
+		at = valueFrom + length + 1
+		declares := a.Name.Space == "xmlns" || a.Name.Local == "xmlns"
+		if length > 0 && !declares && (named || personal(append(path[:len(path):len(path)], "@"+a.Name.Local))) {
+			cuts = append(cuts, span{valueFrom, valueFrom + length})
+		}
+	}
+	return cuts
+}
+
+// splice puts mark in place of the cuts, which are in order.
+func splice(body []byte, cuts []span, mark string) []byte {
+	if len(cuts) == 0 {
+		return body
+	}
+	out := make([]byte, 0, len(body)+len(cuts)*len(mark))
+	at := 0
+	for _, c := range cuts {
+		out = append(append(out, body[at:c.from]...), mark...)
+		at = c.to
+	}
+	return append(out, body[at:]...)
+}
+
+// passCharset lets the decoder read a document whatever encoding it declares:
+// element names are ASCII in all that carriers use, and texts are not looked at.
+func passCharset(_ string, r io.Reader) (io.Reader, error) { return r, nil }

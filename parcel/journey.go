@@ -162,10 +162,13 @@ type Exception struct {
 	Reason   Reason
 	// With is the kind it came with, for ACTION_REQUIRED: both close together.
 	With ExceptionKind
+	// Border tells which customs a hold concerns: "export", "import", or
+	// "refused" where customs will not let it pass at all; empty for others.
+	Border string
 	// Opened and Closed index Journey.Events; Closed is -1 while open.
 	Opened, Closed int
 	Closure        ExceptionClosure
-	// Rule closed it, where an event did.
+	// ClosedBy is the rule that closed it; empty while open.
 	ClosedBy string
 	// Leg against which it counts, -1 if it cannot be told.
 	Leg int

@@ -1,0 +1,293 @@
+package storage
+
+import (
+	"time"
+
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// Loaded is a shipment as a timeline needs it, read in one statement.
+type Loaded struct {
+	Shipment *parcel.Shipment
+	// Trackings is what is known about asking for each number that belongs or
+	// belonged to the shipment, first held first.
+	Trackings []parcel.Tracking
+}
+
+// Holder is a shipment to which a number belongs.
+type Holder struct {
+	MerchantID, ShipmentID string
+	// Since is when it began to, trade time; Until is when it ceased (a number
+	// corrected, or used again for another parcel), zero while it does.
+	Since, Until time.Time
+}
+
+// HolderRow ties a number to a shipment.
+type HolderRow struct {
+	parcel.NumberKey
+	Holder
+}
+
+// NumberState is a number with everything that hangs on it.
+type NumberState struct {
+	Tracking parcel.Tracking
+	// Holders, first held first; empty for a number that nobody registered.
+	Holders []Holder
+}
+
+// KeptPayload tells what became of a payload that was to be kept.
+type KeptPayload struct {
+	// ID is the id under which these bytes are kept: an earlier payload's where
+	// the same bytes for the same numbers were kept before.
+	ID string
+	// Fresh is false in that case.
+	Fresh bool
+}
+
+// PayloadNumber says that a payload tells something about a number.
+type PayloadNumber struct {
+	parcel.NumberKey
+	PayloadID string
+}
+
+// RecipientRow is the personal data of a shipment.
+type RecipientRow struct {
+	MerchantID, ShipmentID string
+	Recipient              parcel.Recipient
+	// ErasedAt is when it was erased for good; Recipient is then empty, and
+	// stays so.
+	ErasedAt time.Time
+}
+
+// EventRow is a row of the event log with its tenant.
+type EventRow struct {
+	MerchantID string
+	parcel.Event
+}
+
+// EndCause is how a parcel left its cohort, for the estimators.
+type EndCause string
+
+// The causes.
+const (
+	EndDelivered EndCause = "D"
+	EndLost      EndCause = "L"
+	EndReturned  EndCause = "R"
+	EndDisposed  EndCause = "X"
+)
+
+// CohortKey is the key of the statistics, and the day on which its parcels
+// started.
+type CohortKey struct {
+	MerchantID string
+	Carrier    string
+	// Service is the carrier's product; empty for all of them together.
+	Service string
+	// Stage is empty for the whole journey.
+	Stage parcel.Stage
+	Lane  parcel.Lane
+	// Day in parcel.DayLayout: of the start for starts and ends, of the promise
+	// for punctuality.
+	Day string
+}
+
+// CohortDelta changes the counts of one key. Any count may be negative: a
+// corrected event is one decrement and one increment.
+type CohortDelta struct {
+	CohortKey
+	// Started is how many more parcels started.
+	Started int
+	// Ended is how many more ended, at Age days (0 or more) by Cause.
+	Age   int
+	Cause EndCause
+	Ended int
+	// Due is how many more had their promise fall due on Day, Kept how many
+	// more of them had it kept.
+	Due, Kept int
+}
+
+// CohortStart, CohortEnd and CohortPunctuality are the stored counts; zero
+// counts are not listed.
+type (
+	CohortStart struct {
+		CohortKey
+		N int
+	}
+	CohortEnd struct {
+		CohortKey
+		Age   int
+		Cause EndCause
+		N     int
+	}
+	CohortPunctuality struct {
+		CohortKey
+		Due, Kept int
+	}
+)
+
+// Cohorts is what the estimators read: its size depends on days and ages, not
+// on the number of parcels.
+type Cohorts struct {
+	Starts      []CohortStart
+	Ends        []CohortEnd
+	Punctuality []CohortPunctuality
+}
+
+// ScoreFilter selects cohorts; the zero value selects all.
+type ScoreFilter struct {
+	Carriers []string
+	Lanes    []parcel.Lane
+	// From and To are days in parcel.DayLayout, both included; empty is
+	// unbounded.
+	From, To string
+}
+
+// Merchant is a tenant.
+type Merchant struct {
+	ID string // ULID
+	// Name is unique.
+	Name          string
+	DefaultLocale string // BCP 47; empty for the deployment's
+	// TrackPublic lets a number alone, without postcode, open the masked page.
+	TrackPublic bool
+	SupportURL  string
+	CreatedAt   time.Time
+}
+
+// Key is an API key; the secret itself is never kept.
+type Key struct {
+	ID         string // ULID
+	MerchantID string
+	Name       string
+	// Prefix is the first characters, to recognise it.
+	Prefix string
+	// Hash is the digest by which it is found; unique.
+	Hash   []byte
+	Scopes []string
+	// LastUsedAt is kept to the hour. ExpiresAt and RevokedAt are zero if
+	// never.
+	CreatedAt, LastUsedAt, ExpiresAt, RevokedAt time.Time
+}
+
+// RouteRow is a merchant's route as its owner encodes it.
+type RouteRow struct {
+	MerchantID string
+	// Code is unique for the merchant.
+	Code string
+	// Doc is JSON.
+	Doc       []byte
+	UpdatedAt time.Time
+}
+
+// ImportRun is how far a file was imported, so that the same file with the same
+// mapping goes on where it stopped.
+type ImportRun struct {
+	ID                string // ULID
+	MerchantID        string
+	FileSHA           string
+	MappingSHA        string
+	NextLine          int64 // first line not yet taken in
+	Accepted, Refused int64
+	UpdatedAt         time.Time
+}
+
+// TimeRange is from From, included, to To, excluded; a zero end is unbounded.
+type TimeRange struct{ From, To time.Time }
+
+// ShipmentFilter selects shipments; every part that is set must hold. The zero
+// value selects all of the scope's.
+type ShipmentFilter struct {
+	IDs, References, Orders []string
+	// Numbers are tracking numbers of any leg, now or formerly, normalised.
+	Numbers []string
+	// Search is the beginning of a reference, an order or a tracking number.
+	Search string
+	// Tags and Carriers (of any leg): any of them.
+	Tags, Carriers []string
+	Lanes          []parcel.Lane
+	Destinations   []parcel.Country
+	Routes         []string
+	Stages         []parcel.Stage
+	Milestones     []parcel.Milestone
+	// Open is nil for both open and ended.
+	Open     *bool
+	Outcomes []parcel.Outcome
+	// Exceptions selects those with an open exception of any of these kinds;
+	// AnyException those with one of whatever kind.
+	Exceptions   []parcel.ExceptionKind
+	AnyException bool
+	// Goods: all of these attributes.
+	Goods []parcel.GoodsAttribute
+	// PromisedFrom and PromisedTo are days in parcel.DayLayout, both included,
+	// of the promise first shown.
+	PromisedFrom, PromisedTo string
+	// Registered, Updated and Delivered are trade time.
+	Registered, Updated, Delivered TimeRange
+	// LastEventBefore selects open shipments silent since before then; those
+	// without any event count from registration.
+	LastEventBefore time.Time
+	// LegStartedBefore selects shipments whose leg in progress began before
+	// then.
+	LegStartedBefore time.Time
+}
+
+// OrderField is what shipments are sorted by. Ties are broken by id.
+type OrderField string
+
+// The fields.
+const (
+	ByRegisteredAt OrderField = "REGISTERED_AT"
+	ByUpdatedAt    OrderField = "UPDATED_AT"
+	ByLastEventAt  OrderField = "LAST_EVENT_AT" // without any event: first
+	ByPromisedFor  OrderField = "PROMISED_FOR"  // without a promise: first
+)
+
+// ShipmentOrder is the order of a list. The zero value is newest registration
+// last.
+type ShipmentOrder struct {
+	Field      OrderField
+	Descending bool
+}
+
+// PageKey is the place of a shipment in an order; made by KeyOf.
+type PageKey struct {
+	// Value is the sorted value: microseconds since 1970 in decimal, or a day.
+	Value string
+	ID    string
+}
+
+// Page is which part of a list to read: the First after After, or the Last
+// before Before. Exactly one of First and Last is positive, at most 1,000.
+type Page struct {
+	First, Last   int
+	After, Before *PageKey
+}
+
+// ShipmentPage is part of a list, in the list's order.
+type ShipmentPage struct {
+	Items []*Loaded
+	// HasNext and HasPrevious: in the direction of paging it was looked up;
+	// in the other it is true if the page began at a key.
+	HasNext, HasPrevious bool
+}
+
+// PayloadFilter selects payloads for replay.
+type PayloadFilter struct {
+	Carrier string    // empty for all
+	Since   time.Time // received at or after; zero for all
+	AfterID string    // goes on after this one
+}
+
+// ChangeFilter selects rows of the change log; the zero value selects all.
+// Milestones, Exceptions and SeverityAtLeast do not touch rows of other kinds.
+type ChangeFilter struct {
+	Kinds           []parcel.ChangeKind
+	Milestones      []parcel.Milestone
+	Exceptions      []parcel.ExceptionKind
+	SeverityAtLeast parcel.Severity
+	ShipmentIDs     []string
+	Orders          []string
+	Tags            []string
+	Carriers        []string
+	Lanes           []parcel.Lane
+}

@@ -82,10 +82,12 @@ func (c *Change) Backward() bool { return c.To.Rank() < c.From.Rank() }
 // Changes lists what differs between two states of one shipment, in the order
 // in which a reader should hear it: milestones first, by rank, then outcome,
 // retractions, numbers, exceptions, legs, promise. A nil before is a shipment
-// just registered. One event makes one milestone row: where a delivery moves
-// both milestone and outcome, the row carries both.
+// just registered: it tells its milestones, outcome, promise and what is open,
+// not the legs and troubles of a past that nobody was following. One event
+// makes one milestone row: where a delivery moves both milestone and outcome,
+// the row carries both.
 func Changes(before, after *Shipment, now time.Time) []Change {
-	d := differ{after: after, now: now, before: before}
+	d := differ{after: after, now: now, before: before, followed: before != nil}
 	if before == nil {
 		d.before = &Shipment{Journey: Journey{OutcomeEvent: -1, Latest: -1, CurrentLeg: -1}}
 	}
@@ -94,7 +96,9 @@ func Changes(before, after *Shipment, now time.Time) []Change {
 	d.retractions()
 	d.numbers()
 	d.exceptions()
-	d.legs()
+	if d.followed {
+		d.legs()
+	}
 	d.promise()
 	return d.rows
 }
@@ -104,6 +108,8 @@ type differ struct {
 	now           time.Time
 	rows          []Change
 	outcomeTold   bool
+	// followed tells whether the shipment was known before.
+	followed bool
 }
 
 func (d *differ) row(kind ChangeKind, event int, rule string) *Change {
@@ -235,6 +241,7 @@ func (d *differ) exceptions() {
 		x := &a[i]
 		was := slices.IndexFunc(b, func(y Exception) bool { return y.Key == x.Key })
 		switch {
+		case was < 0 && !d.followed && !x.Open():
 		case was < 0:
 			d.exceptionRow(x, ExceptionOpened, x.Opened, "exception.event")
 			if !x.Open() {

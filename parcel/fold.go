@@ -327,6 +327,10 @@ func (f *folder) declared(legs *[]Leg, add func(legID, LegOrigin) int) {
 		}
 		seen := slices.IndexFunc(*legs, func(l Leg) bool { return matches(&l) })
 		if seen < 0 {
+			if d.ReplacedBy != "" {
+				// Corrected before it was ever seen: nothing happened under it.
+				continue
+			}
 			stage := d.Stage
 			if stage == "" {
 				stage = StageFirstMile

@@ -14,8 +14,8 @@ type contribution struct {
 	day      string
 	ended    bool
 	age      int
-	cause    Outcome
-	due      bool
+	cause    EndCause
+	due      string // day of the first promise, once it was decided
 	kept     bool
 }
 
@@ -36,14 +36,30 @@ func contributionOf(s *Shipment) (contribution, bool) {
 	slices.Sort(c.carriers)
 	if i := s.Journey.OutcomeEvent; i >= 0 {
 		end := s.Journey.Events[i].Occurred
-		c.ended, c.cause = true, s.Journey.Outcome
+		c.cause, c.ended = endCause(s.Journey.Outcome)
 		c.age = max(0, int(end.At.Sub(first)/(24*time.Hour)))
-		if p, ok := s.FirstPromise(); ok && p.By != "" {
-			c.due = true
+		if p, ok := s.FirstPromise(); ok && p.By != "" && c.ended {
+			c.due = p.By
 			c.kept = s.Journey.Outcome == OutcomeDelivered && end.Day() <= p.By
 		}
 	}
 	return c, true
+}
+
+// endCause is the estimators' word for an outcome; ok is false for a parcel
+// cancelled, which was never carried.
+func endCause(o Outcome) (EndCause, bool) {
+	switch o {
+	case OutcomeDelivered:
+		return EndDelivered, true
+	case OutcomeLost:
+		return EndLost, true
+	case OutcomeReturned:
+		return EndReturned, true
+	case OutcomeDisposed:
+		return EndDisposed, true
+	}
+	return "", false
 }
 
 // firstScan is when the first carrier had the parcel: the first event that
@@ -73,12 +89,13 @@ func CohortDeltas(before, after *Shipment) []CohortDelta {
 			k := CohortKey{MerchantID: merchant, Carrier: carrier, Lane: c.lane, Day: c.day}
 			out = append(out, CohortDelta{CohortKey: k, Started: sign})
 			if c.ended {
-				d := CohortDelta{CohortKey: k, Ended: sign, AgeDays: c.age, Cause: c.cause}
-				if c.due {
-					d.Due = sign
-					if c.kept {
-						d.Kept = sign
-					}
+				out = append(out, CohortDelta{CohortKey: k, Ended: sign, Age: c.age, Cause: c.cause})
+			}
+			if c.due != "" {
+				k.Day = c.due
+				d := CohortDelta{CohortKey: k, Due: sign}
+				if c.kept {
+					d.Kept = sign
 				}
 				out = append(out, d)
 			}

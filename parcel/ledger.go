@@ -48,33 +48,52 @@ type EventRow struct {
 	Event
 }
 
-// RecipientRow is a recipient with the shipment it belongs to.
+// RecipientRow is the personal data of a shipment.
 type RecipientRow struct {
 	MerchantID, ShipmentID string
 	Recipient              Recipient
+	// ErasedAt is when it was erased for good; Recipient is then empty, and
+	// stays so.
+	ErasedAt time.Time
 }
 
-// CohortKey is what a cohort counts: parcels of one merchant that one carrier
-// had in its hands on one lane, by the day of their first scan.
+// EndCause is how a parcel left its cohort, for the estimators.
+type EndCause string
+
+// The causes.
+const (
+	EndDelivered EndCause = "D"
+	EndLost      EndCause = "L"
+	EndReturned  EndCause = "R"
+	EndDisposed  EndCause = "X"
+)
+
+// CohortKey is the key of the statistics, and the day on which its parcels
+// started: their first scan.
 type CohortKey struct {
-	MerchantID, Carrier string
-	Lane                Lane
-	// Day of the first scan, DayLayout, UTC.
+	MerchantID string
+	Carrier    string
+	// Service is the carrier's product; empty for all of them together.
+	Service string
+	// Stage is empty for the whole journey.
+	Stage Stage
+	Lane  Lane
+	// Day in DayLayout: of the start for starts and ends, of the promise for
+	// punctuality.
 	Day string
 }
 
-// CohortDelta is an increment (or, where a correction moved a parcel, a
-// decrement) of the cohort triangle: parcels that began, and parcels that ended
-// at an age by a cause.
+// CohortDelta changes the counts of one key. Any count may be negative: a
+// corrected event is one decrement and one increment.
 type CohortDelta struct {
 	CohortKey
-	// Started parcels.
+	// Started is how many more parcels started.
 	Started int
-	// Ended parcels at AgeDays by Cause; Cause is empty for a row of starts.
-	Ended   int
-	AgeDays int
-	Cause   Outcome
-	// Due parcels, whose first promise was decided, and those of them that kept
-	// it.
+	// Ended is how many more ended, at Age days (0 or more) by Cause.
+	Age   int
+	Cause EndCause
+	Ended int
+	// Due is how many more had their promise fall due on Day, Kept how many
+	// more of them had it kept.
 	Due, Kept int
 }

@@ -84,19 +84,22 @@ const (
 func placeFold(s string) string {
 	var key, word strings.Builder
 	flush := func() {
-		switch w := word.String(); w {
+		w := word.String()
+		switch w {
 		case "the", "of", "and":
+			w = ""
 		case "st", "ste":
-			key.WriteString("saint")
+			w = "saint"
 		case "rep":
-			key.WriteString("republic")
+			w = "republic"
 		case "dem":
-			key.WriteString("democratic")
+			w = "democratic"
 		case "is", "isl", "island":
-			key.WriteString("islands")
-		default:
-			key.WriteString(w)
+			if key.Len() > 0 { // alone it is Iceland, in its own language
+				w = "islands"
+			}
 		}
+		key.WriteString(w)
 		word.Reset()
 	}
 	for _, r := range s {

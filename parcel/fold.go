@@ -454,15 +454,6 @@ func compareStart(a, b *Leg) int {
 	}
 }
 
-// releases tells whether a code is custody being let go.
-func releases(c Code) bool {
-	switch c {
-	case CodeWarehouseDispatched, CodeOriginHubDeparted, CodeHandedToLinehaul, CodeOriginCountryDeparted, CodeImportExchangeDeparted, CodeLastMileAccepted, CodeImportCustomsReleased:
-		return true
-	}
-	return false
-}
-
 // handovers finds where custody passes from one carrier or number to another.
 // The gap counts against the carrier that has not been relieved: a parcel that
 // nobody has accepted is still in the hands of the one that let it go.

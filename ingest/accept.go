@@ -1,0 +1,233 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// MaxPayload is the largest payload that is kept, in bytes. Larger ones are
+// refused before they are read to the end.
+const MaxPayload = 16 << 20
+
+// Receipt is what became of a payload. It is durable when it is returned.
+type Receipt struct {
+	// PayloadID under which it is kept; an earlier payload's for the same bytes.
+	PayloadID string
+	// Fresh is false for bytes that were kept before.
+	Fresh bool
+	// Events is the number of rows that were new.
+	Events int
+	// Reading is what the adapter read; Problem what it could not.
+	Reading parcel.Reading
+	Problem error
+}
+
+// Accept keeps payloads and takes in what they say. When it returns without an
+// error, every payload is durable: nothing of it is lost to a kill -9. A
+// payload that cannot be read is kept all the same, and its receipt says why.
+//
+// It returns ErrInvalid for a payload of no known carrier or over MaxPayload,
+// ErrUnavailable while the database cannot be written.
+func (g *Ingest) Accept(ctx context.Context, payloads ...parcel.Payload) ([]Receipt, error) {
+	tasks := make([]*payloadTask, len(payloads))
+	for i := range payloads {
+		t, err := g.payloadTask(payloads[i])
+		if err != nil {
+			return nil, err
+		}
+		tasks[i] = t
+	}
+	receipts := make([]Receipt, len(tasks))
+	errs := make([]error, len(tasks))
+	var wait sync.WaitGroup
+	for i, t := range tasks {
+		wait.Go(func() {
+			if errs[i] = g.writer.do(ctx, t); errs[i] == nil {
+				receipts[i] = t.receipt
+			}
+		})
+	}
+	wait.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return receipts, nil
+}
+
+// decode reads a payload with its adapter. It is pure.
+func (g *Ingest) decode(p parcel.Payload) (parcel.Reading, error) {
+	l := g.byName[accountKey{p.Carrier, p.Account}]
+	if l == nil {
+		// The account is gone; any account of the carrier decodes alike.
+		if all := g.accounts[p.Carrier]; len(all) > 0 {
+			l = all[0]
+		}
+	}
+	if l == nil {
+		return parcel.Reading{}, fmt.Errorf("ingest: no adapter for carrier %q: %w", p.Carrier, parcel.ErrInvalid)
+	}
+	r, err := l.account.Carrier.Decode(p)
+	for i := range r.Observations {
+		o := &r.Observations[i]
+		o.Carrier = p.Carrier
+		o.Number = parcel.NormalizeNumber(o.Number)
+		o.NextNumber = parcel.NormalizeNumber(o.NextNumber)
+	}
+	return r, err
+}
+
+// payloadTask keeps one payload and tells what it says.
+type payloadTask struct {
+	g       *Ingest
+	payload parcel.Payload
+	reading parcel.Reading
+	problem error
+	receipt Receipt
+	numbers []parcel.NumberKey
+	// replayed payloads are in the store already: they are read again, not kept
+	// again, and say nothing about when the carrier was heard.
+	replayed bool
+}
+
+func (g *Ingest) payloadTask(p parcel.Payload) (*payloadTask, error) {
+	if len(p.Body) > MaxPayload {
+		return nil, fmt.Errorf("ingest: payload of %d bytes from %s; at most %d are taken: %w", len(p.Body), p.Carrier, MaxPayload, parcel.ErrInvalid)
+	}
+	if _, known := g.specs[p.Carrier]; !known {
+		return nil, fmt.Errorf("ingest: payload of carrier %q, which has no account: %w", p.Carrier, parcel.ErrInvalid)
+	}
+	if p.ID == "" {
+		p.ID = g.newID()
+	}
+	if p.ReceivedAt.IsZero() {
+		p.ReceivedAt = g.trade.Now()
+	}
+	p.ReceivedAt = p.ReceivedAt.UTC().Truncate(time.Microsecond)
+	if p.Source == "" {
+		p.Source = parcel.SourcePoll
+	}
+	t := &payloadTask{g: g, payload: p}
+	t.reading, t.problem = g.decode(p)
+	seen := map[parcel.NumberKey]struct{}{}
+	note := func(number string) {
+		k := parcel.NumberKey{Carrier: p.Carrier, Number: number}
+		if _, again := seen[k]; !again && number != "" {
+			seen[k] = struct{}{}
+			t.numbers = append(t.numbers, k)
+		}
+	}
+	for i := range t.reading.Observations {
+		o := &t.reading.Observations[i]
+		note(o.Number)
+		if o.Code == parcel.CodeUnknown {
+			g.unmapped.count(p.Carrier, o.OwnCode, o.Words)
+		}
+	}
+	for i := range t.reading.Results {
+		r := &t.reading.Results[i]
+		r.Number = parcel.NormalizeNumber(r.Number)
+		note(r.Number)
+	}
+	return t, nil
+}
+
+func (t *payloadTask) weight() int { return 2 + len(t.reading.Observations) }
+
+func (t *payloadTask) needs(n *needs) {
+	if !t.replayed {
+		n.payload(&t.payload)
+	}
+	for _, k := range t.numbers {
+		n.number(k)
+	}
+}
+
+func (t *payloadTask) apply(u *unit) error {
+	kept := parcel.KeptPayload{ID: t.payload.ID}
+	if !t.replayed {
+		kept = u.kept[&t.payload]
+	}
+	t.receipt = Receipt{PayloadID: kept.ID, Fresh: kept.Fresh, Reading: t.reading, Problem: t.problem}
+	for i := range t.reading.Observations {
+		t.receipt.Events += u.tell(t.reading.Observations[i], t.payload.Source, kept.ID, t.payload.ReceivedAt)
+	}
+	// A payload that could not be read at first may name its numbers only now.
+	if kept.Fresh || t.replayed {
+		for _, k := range t.numbers {
+			u.payNumbers = append(u.payNumbers, parcel.PayloadNumber{NumberKey: k, PayloadID: kept.ID})
+		}
+	}
+	if !t.replayed {
+		t.hear(u)
+	}
+	return nil
+}
+
+// hear notes that the carrier was heard about each number.
+func (t *payloadTask) hear(u *unit) {
+	found := map[string]parcel.Finding{}
+	for i := range t.reading.Observations {
+		found[t.reading.Observations[i].Number] = parcel.FindingFound
+	}
+	for _, r := range t.reading.Results {
+		if found[r.Number] == "" {
+			found[r.Number] = r.Finding
+		}
+	}
+	for _, k := range t.numbers {
+		tr := &u.numbers[k].Tracking
+		f := found[k.Number]
+		if f == parcel.FindingDenied {
+			tr.Trouble, tr.RetryAt = parcel.TroubleUnauthorised, time.Time{}
+			if tr.TroubleSince.IsZero() {
+				tr.TroubleSince = u.now
+			}
+			u.trackings[k] = struct{}{}
+			continue
+		}
+		if t.payload.ReceivedAt.Before(tr.HeardAt) {
+			continue
+		}
+		tr.HeardAt, tr.HeardBy = t.payload.ReceivedAt, t.payload.Source
+		// A carrier that forgets a number it once knew (retention over) has not
+		// taken back what it said.
+		if f == parcel.FindingFound || tr.Finding != parcel.FindingFound {
+			tr.Finding = f
+		}
+		tr.Trouble, tr.TroubleSince, tr.RetryAt, tr.Failures = "", time.Time{}, time.Time{}, 0
+		tr.NextAt = u.nextFor(k)
+		u.trackings[k] = struct{}{}
+	}
+}
+
+// nextFor plans the next look at a number by the shipments that hold it.
+func (u *unit) nextFor(k parcel.NumberKey) time.Time {
+	st := u.numbers[k]
+	var next time.Time
+	for i := range st.Holders {
+		t := u.shipments[st.Holders[i].ShipmentID]
+		if t == nil {
+			continue
+		}
+		lane := u.g.accountFor(k.Carrier, t.now.MerchantID)
+		if lane == nil || lane.fetcher == nil {
+			continue
+		}
+		if at := nextLook(u.now, t.now, &st.Tracking, len(st.Holders)); next.IsZero() || (!at.IsZero() && at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
+func (t *payloadTask) settled(err error) {
+	t.g.counters.payload(t.payload.Carrier, t.payload.Source, err)
+	if err == nil && t.problem != nil {
+		t.g.log.Warn("payload kept but not fully read", "carrier", t.payload.Carrier, "payload", t.receipt.PayloadID, "error", t.problem)
+	}
+}

@@ -1,0 +1,47 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// Push takes in what a carrier sends to /hooks/{carrier}/{endpoint}: verified
+// over the raw bytes, personal fields replaced, kept, and only then
+// acknowledged in the carrier's own words. An unknown endpoint answers 404 and
+// says nothing more.
+func (g *Ingest) Push(ctx context.Context, carrier, endpoint string, d carriers.Delivery) carriers.Reply {
+	l := g.byHook[hookKey{carrier, endpoint}]
+	if l == nil {
+		return carriers.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("not found\n")}
+	}
+	v, ok := l.account.Carrier.(carriers.Verifier)
+	if !ok {
+		return carriers.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("not found\n")}
+	}
+	kind, err := v.Verify(d)
+	if err != nil {
+		g.counters.payload(carrier, parcel.SourceWebhook, err)
+		g.log.Info("push refused", "carrier", carrier, "account", l.account.Name, "error", err)
+		return v.Reply(err)
+	}
+	p := l.stamp(parcel.Payload{Carrier: carrier, Kind: kind, ContentType: d.Header.Get("Content-Type"), Body: d.Body})
+	p.Source = parcel.SourceWebhook
+	receipts, err := g.Accept(ctx, p)
+	switch {
+	case err != nil && !errors.Is(err, parcel.ErrInvalid):
+		// Not durable: the carrier must send it again.
+		return v.Reply(fmt.Errorf("%w: try again", parcel.ErrUnavailable))
+	case err != nil:
+		return v.Reply(err)
+	case receipts[0].Problem != nil && len(receipts[0].Reading.Observations) == 0:
+		// Kept, but nothing in it can be read: sending it again would bring the
+		// same bytes. It waits for a better mapping.
+		g.log.Warn("push kept but not read", "carrier", carrier, "payload", receipts[0].PayloadID, "error", receipts[0].Problem)
+	}
+	return v.Reply(nil)
+}

@@ -1,0 +1,193 @@
+// Package ingest is the one write path. Whatever comes in (a carrier's answer,
+// a push, a file, a merchant's registration or report) ends here: the payload
+// is kept, decoded, deduplicated, tied to its shipments, folded and appended,
+// in one transaction; then the bell is rung. Nobody calls back up the road.
+package ingest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/internal/clock"
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// Store is the memory, as the write path needs it.
+type Store interface {
+	// Update runs fn in one transaction. fn may run more than once.
+	Update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
+	// Trackings reads what is known about asking for numbers.
+	Trackings(ctx context.Context, keys []parcel.NumberKey) (map[parcel.NumberKey]parcel.Tracking, error)
+	// Lease gives the right to ask for numbers to one replica at a time.
+	Lease(ctx context.Context, keys []parcel.NumberKey, now, until time.Time, token string) ([]parcel.NumberKey, error)
+	// LeaseDue leases numbers whose next look is due.
+	LeaseDue(ctx context.Context, now, until time.Time, token string, limit int, carriers []string) ([]parcel.Tracking, error)
+	// ShipmentOfEvent finds the shipment that an event of a merchant belongs
+	// to; ErrNotFound if there is none.
+	ShipmentOfEvent(ctx context.Context, merchantID, eventID string) (string, error)
+	// WalkPayloads calls fn for kept payloads, oldest first.
+	WalkPayloads(ctx context.Context, carrier string, since time.Time, fn func(parcel.Payload) error) error
+}
+
+// Tx is one open transaction.
+type Tx interface {
+	HoldNumbers(ctx context.Context, keys []parcel.NumberKey) (map[parcel.NumberKey]parcel.NumberState, error)
+	PutHolders(ctx context.Context, rows []parcel.HolderRow) error
+	PutPayloads(ctx context.Context, payloads []parcel.Payload) ([]parcel.KeptPayload, error)
+	PutPayloadNumbers(ctx context.Context, rows []parcel.PayloadNumber) error
+	PayloadsOf(ctx context.Context, key parcel.NumberKey, limit int) ([]parcel.Payload, error)
+	LockShipments(ctx context.Context, ids []string) (map[string]*parcel.Shipment, error)
+	ShipmentsByReference(ctx context.Context, merchantID string, references []string) (map[string]*parcel.Shipment, error)
+	PutShipments(ctx context.Context, fresh, changed []*parcel.Shipment) error
+	PutRecipients(ctx context.Context, rows []parcel.RecipientRow) error
+	AppendEvents(ctx context.Context, rows []parcel.EventRow) error
+	AppendChanges(ctx context.Context, rows []parcel.Change) (last int64, err error)
+	// PutTrackings writes all of a tracking, the lease included.
+	PutTrackings(ctx context.Context, rows []parcel.Tracking) error
+	AddCohorts(ctx context.Context, rows []parcel.CohortDelta) error
+}
+
+// Bell is rung after each commit that logged something.
+type Bell interface{ Ring(position int64) }
+
+// Account is a carrier account, bound to its adapter.
+type Account struct {
+	// Name of the account; unique for the carrier.
+	Name string
+	// MerchantID owns it; empty for the deployment's own.
+	MerchantID string
+	// Endpoint is the random id under which the carrier's pushes arrive; empty
+	// if it does not push.
+	Endpoint string
+	Spec     carriers.Spec
+	Carrier  carriers.Carrier
+	// Source marks what comes through it; empty for the true door. The demo's
+	// accounts say SIMULATOR.
+	Source parcel.SourceKind
+}
+
+// Options make an Ingest.
+type Options struct {
+	Store    Store
+	Accounts []Account
+	Bell     Bell
+	// Trade time for what is said about parcels, wall time for waiting.
+	Trade, Wall clock.Clock
+	Log         *slog.Logger
+	// Gather is how long the carrier loader waits for further numbers before it
+	// sends a batch that is not full; 0 gives 3 ms.
+	Gather time.Duration
+	// Parallel is the most calls under way at once to one account; 0 gives 4.
+	Parallel int
+	// PollEvery is how often the poller looks for due numbers, wall time; 0
+	// gives one second.
+	PollEvery time.Duration
+}
+
+// Ingest is the write path. It is safe for concurrent use. Close it after use.
+type Ingest struct {
+	store    Store
+	bell     Bell
+	trade    clock.Clock
+	wall     clock.Clock
+	log      *slog.Logger
+	opts     Options
+	byName   map[accountKey]*lane
+	byHook   map[hookKey]*lane
+	accounts map[string][]*lane // by carrier, the deployment's own last
+	specs    map[string]carriers.Spec
+
+	writer  *writer
+	flights flights
+
+	// ctx lives as long as the Ingest: calls to carriers outlive the requests
+	// that caused them.
+	ctx    context.Context
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	token  string
+
+	unmapped unmapped
+	counters counters
+}
+
+type accountKey struct{ carrier, name string }
+type hookKey struct{ carrier, endpoint string }
+
+// New starts an Ingest. Its goroutines end with Close.
+func New(o Options) (*Ingest, error) {
+	if o.Store == nil || o.Trade == nil || o.Wall == nil {
+		return nil, fmt.Errorf("ingest: store and clocks are needed: %w", parcel.ErrInvalid)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Gather == 0 {
+		o.Gather = 3 * time.Millisecond
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 4
+	}
+	if o.PollEvery <= 0 {
+		o.PollEvery = time.Second
+	}
+	g := &Ingest{
+		store: o.Store, bell: o.Bell, trade: o.Trade, wall: o.Wall, log: o.Log, opts: o,
+		byName: map[accountKey]*lane{}, byHook: map[hookKey]*lane{}, accounts: map[string][]*lane{}, specs: map[string]carriers.Spec{},
+		token: ulid.MustNew(ulid.Timestamp(o.Wall.Now()), rand.Reader).String(),
+	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.flights.open = map[parcel.NumberKey]*flight{}
+	for i := range o.Accounts {
+		a := &o.Accounts[i]
+		key := accountKey{a.Spec.Name, a.Name}
+		if g.byName[key] != nil {
+			return nil, fmt.Errorf("ingest: account %s/%s is there twice: %w", a.Spec.Name, a.Name, parcel.ErrInvalid)
+		}
+		l := newLane(g, a)
+		g.byName[key] = l
+		g.specs[a.Spec.Name] = a.Spec
+		if a.Endpoint != "" {
+			g.byHook[hookKey{a.Spec.Name, a.Endpoint}] = l
+		}
+		if a.MerchantID == "" {
+			g.accounts[a.Spec.Name] = append(g.accounts[a.Spec.Name], l)
+		} else {
+			g.accounts[a.Spec.Name] = append([]*lane{l}, g.accounts[a.Spec.Name]...)
+		}
+	}
+	g.writer = newWriter(g)
+	return g, nil
+}
+
+// Close ends all work: calls to carriers are given up, what was accepted is
+// written. It waits for every goroutine.
+func (g *Ingest) Close() error {
+	g.cancel()
+	g.work.Wait()
+	g.writer.close()
+	return nil
+}
+
+// accountFor chooses who asks for a carrier's numbers: the merchant's own
+// account if it has one, else the deployment's.
+func (g *Ingest) accountFor(carrier, merchantID string) *lane {
+	for _, l := range g.accounts[carrier] {
+		if l.account.MerchantID == merchantID || l.account.MerchantID == "" {
+			return l
+		}
+	}
+	return nil
+}
+
+// newID makes a ULID for a thing made now.
+func (g *Ingest) newID() string {
+	return ulid.MustNew(ulid.Timestamp(g.trade.Now()), rand.Reader).String()
+}

@@ -1,0 +1,52 @@
+package ingest
+
+import (
+	"time"
+
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// How long after its end a parcel is still looked at, once a day: a return, a
+// correction or a proof of delivery often comes late.
+const afterEnd = 3 * 24 * time.Hour
+
+// longestWait is the longest time between two looks at an open parcel. Nothing
+// expires and nothing is forgotten at 30, 90 or 120 days.
+const longestWait = 24 * time.Hour
+
+// nextLook plans when a number is asked for again: by the milestone's budget,
+// less often the longer the parcel has been silent, and by age where the
+// carrier does not know it yet. The zero time means never (until someone asks).
+func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking, holders int) time.Time {
+	j := &s.Journey
+	if j.Outcome != "" {
+		end := j.Events[j.OutcomeEvent].Occurred.At
+		if now.Sub(end) < afterEnd {
+			return now.Add(24 * time.Hour)
+		}
+		return time.Time{}
+	}
+	if t.HeardAt.IsZero() {
+		return now
+	}
+	if t.Finding != parcel.FindingFound {
+		// A fresh label is unknown for hours or days; a wrong number for ever.
+		age := now.Sub(t.WatchedAt)
+		return now.Add(clampDuration(age/8, time.Hour, longestWait))
+	}
+	budget, _ := parcel.Budget(j.Milestone, j.Outcome)
+	wait := budget
+	if last, ok := j.LatestEvent(); ok {
+		wait = max(wait, now.Sub(last.Occurred.At)/24)
+	}
+	return now.Add(clampDuration(wait, budget, longestWait))
+}
+
+// afterFailure plans the next look after an attempt failed: doubling from a
+// minute, never beyond the longest wait, and not before the carrier's own word.
+func afterFailure(now time.Time, failures int, retryAfter time.Duration) time.Time {
+	wait := time.Minute << min(failures, 10)
+	return now.Add(max(clampDuration(wait, time.Minute, longestWait), retryAfter))
+}
+
+func clampDuration(d, low, high time.Duration) time.Duration { return min(max(d, low), high) }

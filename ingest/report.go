@@ -1,0 +1,341 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// MaxReports is the most events that one call reports.
+const MaxReports = 1000
+
+// Report takes in events seen by someone who is not a carrier's feed, each on
+// its own, with a result for each in the order given. It is idempotent: the
+// same event (carrier, number, code, wall clock) again changes nothing.
+func (g *Ingest) Report(ctx context.Context, merchantID string, in []parcel.Report) ([]parcel.Reported, error) {
+	if len(in) > MaxReports {
+		return nil, parcel.Invalidf(parcel.FaultTooMany, "input", "%d events; at most %d in one call", len(in), MaxReports)
+	}
+	t := &reportTask{g: g, merchant: merchantID, in: in, out: make([]parcel.Reported, len(in)), problems: make([][]*parcel.InputError, len(in))}
+	now := g.trade.Now()
+	for i := range in {
+		t.problems[i] = g.checkReport(&t.in[i], now)
+	}
+	if err := g.writer.do(ctx, t); err != nil {
+		return nil, err
+	}
+	return t.out, nil
+}
+
+// The farthest into the future that a report may lie: clocks differ, and the
+// east is a day ahead.
+const aheadOfNow = 26 * time.Hour
+
+func (g *Ingest) checkReport(r *parcel.Report, now time.Time) []*parcel.InputError {
+	c := checker{}
+	r.Key.Number = parcel.NormalizeNumber(r.Key.Number)
+	o := &r.Observation
+	if r.ShipmentID == "" && r.Key.Number == "" {
+		c.add(parcel.FaultRequired, "shipment", "name the shipment, or carrier and trackingNumber")
+	}
+	if !o.Code.Valid() || o.Code == parcel.CodeUnknown {
+		c.add(parcel.FaultMalformed, "code", "%q is not an event code that can be reported", o.Code)
+	}
+	switch {
+	case o.Occurred.IsZero():
+		c.add(parcel.FaultRequired, "localTime", "is missing")
+	case o.Occurred.Earliest().After(now.Add(aheadOfNow)):
+		c.add(parcel.FaultOutOfRange, "localTime", "%s lies in the future", o.Occurred.Written())
+	}
+	c.text("text", o.Words, 0, maxText)
+	c.place("place", o.Place, false)
+	if r.Key.Carrier == "" && r.ShipmentID == "" {
+		r.Key.Carrier = g.carrierOf(r.Key.Number)
+	}
+	return c.problems
+}
+
+type reportTask struct {
+	g        *Ingest
+	merchant string
+	in       []parcel.Report
+	out      []parcel.Reported
+	problems [][]*parcel.InputError
+}
+
+func (t *reportTask) weight() int { return 2 * len(t.in) }
+
+func (t *reportTask) needs(n *needs) {
+	for i := range t.in {
+		if len(t.problems[i]) > 0 {
+			continue
+		}
+		if r := &t.in[i]; r.ShipmentID != "" {
+			n.shipment(r.ShipmentID)
+		} else {
+			n.number(r.Key)
+		}
+	}
+}
+
+func (t *reportTask) settled(error) {}
+
+func (t *reportTask) apply(u *unit) error {
+	for i := range t.in {
+		if len(t.problems[i]) > 0 {
+			t.out[i] = parcel.Reported{Outcome: parcel.WriteRefused, Problems: t.problems[i]}
+			continue
+		}
+		t.out[i] = t.g.tellReport(u, t.merchant, &t.in[i])
+	}
+	return nil
+}
+
+// tellReport ties one report to its shipment.
+func (g *Ingest) tellReport(u *unit, merchantID string, r *parcel.Report) parcel.Reported {
+	id, problem := u.shipmentOf(merchantID, r)
+	if problem != nil {
+		return parcel.Reported{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{problem}}
+	}
+	o := completeReport(r)
+	out := parcel.Reported{Outcome: parcel.WriteUnchanged, ShipmentID: id, EventID: EventID(id, o.Key(), o.Occurred.At)}
+	if u.tellShipment(id, o, parcel.SourceReport, "", u.now) {
+		out.Outcome = parcel.WriteCreated
+	}
+	return out
+}
+
+// completeReport gives a report its identity: carrier and number as named, the
+// canonical code as its own code.
+func completeReport(r *parcel.Report) parcel.Observation {
+	o := r.Observation
+	o.Carrier, o.Number = cmp.Or(o.Carrier, r.Key.Carrier), cmp.Or(o.Number, r.Key.Number)
+	o.OwnCode = cmp.Or(o.OwnCode, string(o.Code))
+	o.Rule = cmp.Or(o.Rule, "report")
+	return o
+}
+
+// shipmentOf finds the merchant's shipment that a report is about.
+func (u *unit) shipmentOf(merchantID string, r *parcel.Report) (string, *parcel.InputError) {
+	if r.ShipmentID != "" {
+		if t := u.shipments[r.ShipmentID]; t != nil && t.now.MerchantID == merchantID {
+			return r.ShipmentID, nil
+		}
+		return "", parcel.Invalidf(parcel.FaultNotFound, "shipment", "there is no such shipment")
+	}
+	st := u.numbers[r.Key]
+	var found []string
+	if st != nil {
+		for i := range st.Holders {
+			if h := &st.Holders[i]; h.MerchantID == merchantID && h.Covers(r.Observation.Occurred.At) {
+				found = append(found, h.ShipmentID)
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", parcel.Invalidf(parcel.FaultNotFound, "trackingNumber", "no shipment of yours has the number %s of %q at that time", r.Key.Number, r.Key.Carrier)
+	case 1:
+		return found[0], nil
+	default:
+		return "", parcel.Invalidf(parcel.FaultConflict, "trackingNumber", "%d shipments have this number; name the shipment", len(found))
+	}
+}
+
+// Retract withdraws an event of the merchant's. It stays in the log, marked,
+// and everything derived from it is derived again. An event withdrawn before
+// is refused with WRONG_STATE.
+func (g *Ingest) Retract(ctx context.Context, merchantID string, c parcel.Correction) (parcel.Reported, error) {
+	id, err := g.store.ShipmentOfEvent(ctx, merchantID, c.EventID)
+	if errors.Is(err, parcel.ErrNotFound) {
+		return refusedReport(parcel.Invalidf(parcel.FaultNotFound, "event", "there is no such event")), nil
+	}
+	if err != nil {
+		return parcel.Reported{}, err
+	}
+	check := checker{}
+	check.text("reason", c.Reason, 0, maxText)
+	if c.ReplaceWith != nil {
+		r := *c.ReplaceWith
+		r.ShipmentID = id
+		c.ReplaceWith = &r
+		for _, p := range g.checkReport(&r, g.trade.Now()) {
+			check.problems = append(check.problems, p.Under("replaceWith"))
+		}
+	}
+	if len(check.problems) > 0 {
+		return parcel.Reported{Outcome: parcel.WriteRefused, Problems: check.problems}, nil
+	}
+	t := &retractTask{g: g, merchant: merchantID, shipment: id, correction: c}
+	if err := g.writer.do(ctx, t); err != nil {
+		return parcel.Reported{}, err
+	}
+	return t.out, nil
+}
+
+func refusedReport(p *parcel.InputError) parcel.Reported {
+	return parcel.Reported{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{p}}
+}
+
+type retractTask struct {
+	g                  *Ingest
+	merchant, shipment string
+	correction         parcel.Correction
+	out                parcel.Reported
+}
+
+func (t *retractTask) weight() int    { return 2 }
+func (t *retractTask) needs(n *needs) { n.shipment(t.shipment) }
+func (t *retractTask) settled(error)  {}
+
+func (t *retractTask) apply(u *unit) error {
+	s := u.shipments[t.shipment]
+	if s == nil || s.now.MerchantID != t.merchant || s.before == nil {
+		t.out = refusedReport(parcel.Invalidf(parcel.FaultNotFound, "event", "there is no such event"))
+		return nil
+	}
+	i := slices.IndexFunc(s.before.Journey.Events, func(e parcel.TimelineEvent) bool { return e.ID == t.correction.EventID })
+	if i < 0 {
+		t.out = refusedReport(parcel.Invalidf(parcel.FaultNotFound, "event", "there is no such event"))
+		return nil
+	}
+	e := &s.before.Journey.Events[i]
+	if e.Retracted != nil && e.Retracted.Kind != parcel.RetractionByCarrier {
+		t.out = refusedReport(parcel.Invalidf(parcel.FaultWrongState, "event", "the event was withdrawn on %s", e.Retracted.At.Format(time.RFC3339)))
+		return nil
+	}
+	r := parcel.Retraction{Target: e.EventKey, Kind: t.correction.Kind, Reason: t.correction.Reason, At: u.now.UTC().Truncate(time.Microsecond)}
+	if t.correction.ReplaceWith != nil {
+		// What stands in its place tells of the same carrier and number, unless
+		// it says otherwise.
+		rep := *t.correction.ReplaceWith
+		rep.Key.Carrier, rep.Key.Number = cmp.Or(rep.Key.Carrier, e.Carrier), cmp.Or(rep.Key.Number, e.Number)
+		o := completeReport(&rep)
+		r.ReplacedBy = o.Key()
+		u.tellShipment(t.shipment, o, parcel.SourceReport, "", u.now)
+	}
+	row := parcel.Event{ID: e.ID, ShipmentID: t.shipment, EventKey: e.EventKey, Source: parcel.SourceReport, ReceivedAt: r.At, Retraction: &r}
+	row.EventDigest = digestWith("retraction|"+string(r.Kind)+"|"+r.Reason+"|"+strconv.FormatInt(r.At.UnixMicro(), 10), parcel.SourceReport)
+	u.append(s, row)
+	t.out = parcel.Reported{Outcome: parcel.WriteUpdated, ShipmentID: t.shipment, EventID: e.ID}
+	return nil
+}
+
+// ChangeNumber gives a leg another number or carrier. Events of the old one
+// stay with the old leg; the new leg's key is returned. The change is logged.
+func (g *Ingest) ChangeNumber(ctx context.Context, merchantID string, c parcel.NumberChange) (parcel.Registered, string, error) {
+	c.Number = parcel.NormalizeNumber(c.Number)
+	check := checker{}
+	if c.Number == "" && c.Carrier == "" {
+		check.add(parcel.FaultRequired, "trackingNumber", "give a number, a carrier or both")
+	}
+	if c.Number != "" {
+		check.text("trackingNumber", c.Number, minNumber, maxNumber)
+	}
+	if len(check.problems) > 0 {
+		return parcel.Registered{Outcome: parcel.WriteRefused, Problems: check.problems}, "", nil
+	}
+	t := &numberTask{g: g, merchant: merchantID, change: c}
+	if err := g.writer.do(ctx, t); err != nil {
+		return parcel.Registered{}, "", err
+	}
+	if t.out.Shipment == nil {
+		return t.out, "", nil
+	}
+	for i := range t.out.Shipment.Journey.Legs {
+		if l := &t.out.Shipment.Journey.Legs[i]; l.Number == t.number && l.Carrier == t.carrier {
+			return t.out, l.Key, nil
+		}
+	}
+	return t.out, "", nil
+}
+
+type numberTask struct {
+	g               *Ingest
+	merchant        string
+	change          parcel.NumberChange
+	carrier, number string
+	out             parcel.Registered
+}
+
+func (t *numberTask) weight() int    { return 4 }
+func (t *numberTask) needs(n *needs) { n.shipment(t.change.ShipmentID) }
+func (t *numberTask) settled(error)  {}
+
+func (t *numberTask) refuse(fault parcel.Fault, path, format string, args ...any) error {
+	t.out = parcel.Registered{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{parcel.Invalidf(fault, path, format, args...)}}
+	return nil
+}
+
+func (t *numberTask) apply(u *unit) error {
+	s := u.shipments[t.change.ShipmentID]
+	if s == nil || s.now.MerchantID != t.merchant {
+		return t.refuse(parcel.FaultNotFound, "leg", "there is no such leg")
+	}
+	i := slices.IndexFunc(s.now.Journey.Legs, func(l parcel.Leg) bool { return l.Key == t.change.LegKey })
+	if i < 0 {
+		return t.refuse(parcel.FaultNotFound, "leg", "there is no such leg")
+	}
+	leg := s.now.Journey.Legs[i]
+	t.number = cmp.Or(t.change.Number, leg.Number)
+	t.carrier = t.change.Carrier
+	if t.carrier == "" && t.change.Number != "" {
+		t.carrier = t.g.carrierOf(t.number)
+	}
+	t.carrier = cmp.Or(t.carrier, leg.Carrier)
+	if t.number == leg.Number && t.carrier == leg.Carrier {
+		t.out = parcel.Registered{Outcome: parcel.WriteUnchanged, Shipment: s.now}
+		return nil
+	}
+	if len(s.now.Legs) >= maxLegs {
+		return t.refuse(parcel.FaultTooMany, "leg", "the shipment has %d legs already", len(s.now.Legs))
+	}
+
+	s.now.Legs = slices.Clone(s.now.Legs)
+	for k := range s.now.Legs {
+		if d := &s.now.Legs[k]; d.Carrier == leg.Carrier && d.Number == leg.Number && d.Number != "" {
+			d.ReplacedBy = t.number
+		}
+	}
+	s.now.Legs = append(s.now.Legs, parcel.DeclaredLeg{
+		Stage: leg.Stage, StageGiven: leg.FirstEvent >= 0, Carrier: t.carrier, Number: t.number,
+		ServiceLevel: leg.ServiceLevel, Replaces: leg.Number, DeclaredAt: u.now,
+	})
+	s.facts = true
+	// Nobody asks about the old number for this shipment any more; what it said
+	// stays.
+	if old := (parcel.NumberKey{Carrier: leg.Carrier, Number: leg.Number}); old.Carrier != "" && old.Number != "" {
+		if err := u.ensureNumber(old); err != nil {
+			return err
+		}
+		u.limit(old, s.now.ID, u.now)
+		if len(u.numbers[old].Holders) == 1 {
+			u.numbers[old].Tracking.NextAt = time.Time{}
+			u.trackings[old] = struct{}{}
+		}
+	}
+	if key := (parcel.NumberKey{Carrier: t.carrier, Number: t.number}); key.Carrier != "" && key.Number != "" {
+		if err := u.ensureNumber(key); err != nil {
+			return err
+		}
+		u.hold(key, parcel.Holder{MerchantID: t.merchant, ShipmentID: s.now.ID, Since: useSince(key.Number, s.now.RegisteredAt)})
+	}
+	t.out = parcel.Registered{Outcome: parcel.WriteUpdated, Shipment: s.now}
+	return nil
+}
+
+// ensureNumber locks a number that only apply could name.
+func (u *unit) ensureNumber(key parcel.NumberKey) error {
+	if u.numbers[key] != nil {
+		return nil
+	}
+	if err := u.holdNumbers([]parcel.NumberKey{key}); err != nil {
+		return u.fail(err)
+	}
+	return nil
+}

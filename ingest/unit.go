@@ -1,0 +1,526 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// needs is what a batch must lock, gathered so that each kind is one
+// statement.
+type needs struct {
+	numbers    map[parcel.NumberKey]struct{}
+	shipments  map[string]struct{}
+	references map[string]map[string]struct{} // by merchant
+	payloads   []*parcel.Payload
+}
+
+func newNeeds() *needs {
+	return &needs{numbers: map[parcel.NumberKey]struct{}{}, shipments: map[string]struct{}{}, references: map[string]map[string]struct{}{}}
+}
+
+func (n *needs) number(k parcel.NumberKey) {
+	if k.Carrier != "" && k.Number != "" {
+		n.numbers[k] = struct{}{}
+	}
+}
+func (n *needs) shipment(id string) { n.shipments[id] = struct{}{} }
+func (n *needs) reference(merchantID, ref string) {
+	if n.references[merchantID] == nil {
+		n.references[merchantID] = map[string]struct{}{}
+	}
+	n.references[merchantID][ref] = struct{}{}
+}
+func (n *needs) payload(p *parcel.Payload) { n.payloads = append(n.payloads, p) }
+
+type refKey struct{ merchant, reference string }
+
+// touched is a shipment that a batch works on.
+type touched struct {
+	// before is as stored, nil if new; now carries the facts as changed.
+	before *parcel.Shipment
+	now    *parcel.Shipment
+	// rows are the log's new rows, not folded yet.
+	rows []parcel.Event
+	// told are the keys and digests of rows, so that a batch that tells one
+	// thing twice writes it once.
+	told  map[[2]string]struct{}
+	facts bool // facts changed
+}
+
+// unit is the state of one transaction: everything locked, changed in memory,
+// written at the end in few statements.
+type unit struct {
+	g   *Ingest
+	ctx context.Context
+	tx  Tx
+	now time.Time
+
+	numbers     map[parcel.NumberKey]*parcel.NumberState
+	trackings   map[parcel.NumberKey]struct{} // changed
+	shipments   map[string]*touched
+	references  map[refKey]string // shipment id
+	kept        map[*parcel.Payload]parcel.KeptPayload
+	holders     []parcel.HolderRow
+	payNumbers  []parcel.PayloadNumber
+	recipients  []parcel.RecipientRow
+	lateNumbers []parcel.NumberKey // got a holder in this batch
+	// broken is set where the transaction itself failed: nothing of the batch
+	// can be saved.
+	broken error
+}
+
+func newUnit(g *Ingest, ctx context.Context, tx Tx) *unit {
+	return &unit{
+		g: g, ctx: ctx, tx: tx, now: g.trade.Now(),
+		numbers: map[parcel.NumberKey]*parcel.NumberState{}, trackings: map[parcel.NumberKey]struct{}{},
+		shipments: map[string]*touched{}, references: map[refKey]string{}, kept: map[*parcel.Payload]parcel.KeptPayload{},
+	}
+}
+
+// prepare locks in a fixed order: numbers, payloads, references, shipments. All
+// writers follow it, and each kind is locked in sorted order, so two writers
+// cannot wait for each other in a ring.
+func (u *unit) prepare(n *needs) error {
+	if err := u.holdNumbers(slices.Collect(maps.Keys(n.numbers))); err != nil {
+		return err
+	}
+	if len(n.payloads) > 0 {
+		list := make([]parcel.Payload, len(n.payloads))
+		for i, p := range n.payloads {
+			list[i] = *p
+		}
+		kept, err := u.tx.PutPayloads(u.ctx, list)
+		if err != nil {
+			return err
+		}
+		for i, p := range n.payloads {
+			u.kept[p] = kept[i]
+		}
+	}
+	for _, merchant := range slices.Sorted(maps.Keys(n.references)) {
+		found, err := u.tx.ShipmentsByReference(u.ctx, merchant, slices.Sorted(maps.Keys(n.references[merchant])))
+		if err != nil {
+			return err
+		}
+		for ref, s := range found {
+			u.references[refKey{merchant, ref}] = s.ID
+			n.shipment(s.ID)
+		}
+	}
+	for _, st := range u.numbers {
+		for _, h := range st.Holders {
+			n.shipment(h.ShipmentID)
+		}
+	}
+	return u.lock(slices.Sorted(maps.Keys(n.shipments)))
+}
+
+func (u *unit) holdNumbers(keys []parcel.NumberKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	states, err := u.tx.HoldNumbers(u.ctx, keys)
+	if err != nil {
+		return err
+	}
+	for k, st := range states {
+		st.Tracking.NumberKey = k
+		u.numbers[k] = &st
+	}
+	return nil
+}
+
+func (u *unit) lock(ids []string) error {
+	ids = slices.DeleteFunc(ids, func(id string) bool { return u.shipments[id] != nil })
+	if len(ids) == 0 {
+		return nil
+	}
+	found, err := u.tx.LockShipments(u.ctx, ids)
+	if err != nil {
+		return err
+	}
+	for id, s := range found {
+		now := *s
+		u.shipments[id] = &touched{before: s, now: &now, told: map[[2]string]struct{}{}}
+	}
+	return nil
+}
+
+// attempt applies one task; an error leaves the unit as it was.
+func (u *unit) attempt(t task) error {
+	// Tasks validate before they change anything, so there is nothing to undo
+	// when one refuses.
+	return t.apply(u)
+}
+
+// add puts a new shipment into the unit.
+func (u *unit) add(s *parcel.Shipment) {
+	u.shipments[s.ID] = &touched{now: s, told: map[[2]string]struct{}{}, facts: true}
+	u.references[refKey{s.MerchantID, s.Reference}] = s.ID
+}
+
+// hold gives a number to a shipment.
+func (u *unit) hold(key parcel.NumberKey, h parcel.Holder) {
+	st := u.numbers[key]
+	for i := range st.Holders {
+		if st.Holders[i].ShipmentID == h.ShipmentID {
+			return
+		}
+	}
+	st.Holders = append(st.Holders, h)
+	u.holders = append(u.holders, parcel.HolderRow{NumberKey: key, Holder: h})
+	u.lateNumbers = append(u.lateNumbers, key)
+	u.watch(key, h.MerchantID)
+}
+
+// limit ends a holder's use of a number.
+func (u *unit) limit(key parcel.NumberKey, shipmentID string, until time.Time) {
+	st := u.numbers[key]
+	for i := range st.Holders {
+		if h := &st.Holders[i]; h.ShipmentID == shipmentID && (h.Until.IsZero() || until.Before(h.Until)) {
+			h.Until = until
+			u.holders = append(u.holders, parcel.HolderRow{NumberKey: key, Holder: *h})
+		}
+	}
+}
+
+// watch plans the first look at a number.
+func (u *unit) watch(key parcel.NumberKey, merchantID string) {
+	t := &u.numbers[key].Tracking
+	if t.WatchedAt.IsZero() {
+		t.WatchedAt = u.now
+	}
+	if l := u.g.accountFor(key.Carrier, merchantID); l != nil {
+		if t.Account == "" {
+			t.Account = l.account.Name
+		}
+		if t.NextAt.IsZero() && l.fetcher != nil {
+			t.NextAt = u.now
+		}
+	}
+	u.trackings[key] = struct{}{}
+}
+
+// tell ties an observation to the shipments that hold its number, and says how
+// many rows are new.
+func (u *unit) tell(o parcel.Observation, source parcel.SourceKind, payloadID string, received time.Time) int {
+	st := u.numbers[parcel.NumberKey{Carrier: o.Carrier, Number: o.Number}]
+	if st == nil {
+		return 0
+	}
+	n := 0
+	for i := range st.Holders {
+		if h := &st.Holders[i]; h.Covers(o.Occurred.At) && u.tellShipment(h.ShipmentID, o, source, payloadID, received) {
+			n++
+		}
+	}
+	return n
+}
+
+func (u *unit) tellShipment(id string, o parcel.Observation, source parcel.SourceKind, payloadID string, received time.Time) bool {
+	t := u.shipments[id]
+	if t == nil {
+		return false
+	}
+	e := parcel.Event{Observation: o, ShipmentID: id, EventKey: o.Key(), Source: source, PayloadID: payloadID, ReceivedAt: received.UTC().Truncate(time.Microsecond)}
+	e.ID = EventID(id, e.EventKey, o.Occurred.At)
+	e.EventDigest = digestWith(o.Digest(), source)
+	return u.append(t, e)
+}
+
+func (u *unit) append(t *touched, e parcel.Event) bool {
+	k := [2]string{e.EventKey, e.EventDigest}
+	if _, again := t.told[k]; again || (t.before != nil && t.before.Journey.Tells(e.EventKey, e.EventDigest)) {
+		return false
+	}
+	t.told[k] = struct{}{}
+	t.rows = append(t.rows, e)
+	return true
+}
+
+// digestWith marks a telling by its door: the same words by poll and by push
+// are two witnesses.
+func digestWith(digest string, source parcel.SourceKind) string {
+	h := sha256.Sum256([]byte(digest + "|" + string(source)))
+	return hex.EncodeToString(h[:16])
+}
+
+// EventID is the id of an event: a ULID whose time is the occurrence and whose
+// random part follows from shipment and identity, so the same event has the
+// same id however and whenever it arrives.
+func EventID(shipmentID, key string, occurred time.Time) string {
+	h := sha256.Sum256([]byte(shipmentID + "|" + key))
+	var id ulid.ULID
+	ms := max(0, occurred.UnixMilli())
+	_ = id.SetTime(uint64(min(uint64(ms), ulid.MaxTime())))
+	_ = id.SetEntropy(h[:10])
+	return id.String()
+}
+
+// flush folds what was told and writes everything, log last.
+func (u *unit) flush() (last int64, err error) {
+	if err := u.catchUp(); err != nil {
+		return 0, err
+	}
+	var (
+		fresh, changed []*parcel.Shipment
+		events         []parcel.EventRow
+		changes        []parcel.Change
+		cohorts        []parcel.CohortDelta
+	)
+	for _, id := range slices.Sorted(maps.Keys(u.shipments)) {
+		t := u.shipments[id]
+		if t.before != nil && len(t.rows) == 0 && !t.facts {
+			continue
+		}
+		u.fold(t)
+		for i := range t.rows {
+			events = append(events, parcel.EventRow{MerchantID: t.now.MerchantID, Event: t.rows[i]})
+		}
+		rows := parcel.Changes(t.before, t.now, u.now)
+		if t.before == nil {
+			fresh = append(fresh, t.now)
+		} else {
+			changed = append(changed, t.now)
+		}
+		changes = append(changes, rows...)
+		cohorts = append(cohorts, parcel.CohortDeltas(t.before, t.now)...)
+		u.plan(t)
+	}
+	if len(u.holders) > 0 {
+		if err := u.tx.PutHolders(u.ctx, u.holders); err != nil {
+			return 0, err
+		}
+	}
+	if len(u.payNumbers) > 0 {
+		if err := u.tx.PutPayloadNumbers(u.ctx, u.payNumbers); err != nil {
+			return 0, err
+		}
+	}
+	if len(fresh)+len(changed) > 0 {
+		if err := u.tx.PutShipments(u.ctx, fresh, changed); err != nil {
+			return 0, err
+		}
+	}
+	if len(u.recipients) > 0 {
+		if err := u.tx.PutRecipients(u.ctx, u.recipients); err != nil {
+			return 0, err
+		}
+	}
+	if len(events) > 0 {
+		if err := u.tx.AppendEvents(u.ctx, events); err != nil {
+			return 0, err
+		}
+	}
+	if len(cohorts) > 0 {
+		if err := u.tx.AddCohorts(u.ctx, sumCohorts(cohorts)); err != nil {
+			return 0, err
+		}
+	}
+	if len(u.trackings) > 0 {
+		rows := make([]parcel.Tracking, 0, len(u.trackings))
+		for _, k := range slices.SortedFunc(maps.Keys(u.trackings), compareKeys) {
+			rows = append(rows, u.numbers[k].Tracking)
+		}
+		if err := u.tx.PutTrackings(u.ctx, rows); err != nil {
+			return 0, err
+		}
+	}
+	if len(changes) > 0 {
+		if last, err = u.tx.AppendChanges(u.ctx, changes); err != nil {
+			return 0, err
+		}
+	}
+	return last, nil
+}
+
+// fold brings a touched shipment up to date.
+func (u *unit) fold(t *touched) {
+	var prior *parcel.Journey
+	if t.before != nil {
+		prior = &t.before.Journey
+	}
+	t.now.Journey = parcel.Fold(t.now, prior, t.rows)
+	t.now.UpdatedAt = u.now
+}
+
+// The most rounds in which a batch may find further numbers: a journey has five
+// stages, so a chain of new numbers longer than that is a carrier's loop.
+const maxRounds = 5
+
+// catchUp reads what was kept about numbers that only now belong to someone:
+// news that came before the registration, and the history of a number that an
+// event has just named.
+func (u *unit) catchUp() error {
+	done := map[parcel.NumberKey]struct{}{}
+	for range maxRounds {
+		if err := u.followNamed(); err != nil {
+			return err
+		}
+		late := u.lateNumbers
+		u.lateNumbers = nil
+		if len(late) == 0 {
+			return nil
+		}
+		for _, key := range late {
+			if _, again := done[key]; again {
+				continue
+			}
+			done[key] = struct{}{}
+			if u.numbers[key].Tracking.HeardAt.IsZero() {
+				continue
+			}
+			if err := u.readKept(key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// The most kept payloads that are read again for a number: a carrier tells the
+// whole history each time, so the newest say it all.
+const maxKept = 64
+
+func (u *unit) readKept(key parcel.NumberKey) error {
+	kept, err := u.tx.PayloadsOf(u.ctx, key, maxKept)
+	if err != nil {
+		return err
+	}
+	for _, p := range kept {
+		r, err := u.g.decode(p)
+		if err != nil {
+			u.g.log.Warn("kept payload cannot be read", "carrier", p.Carrier, "payload", p.ID, "error", err)
+		}
+		for i := range r.Observations {
+			if o := &r.Observations[i]; o.Carrier == key.Carrier && o.Number == key.Number {
+				u.tell(*o, p.Source, p.ID, p.ReceivedAt)
+			}
+		}
+	}
+	return nil
+}
+
+// followNamed gives numbers that events have named to the shipments they were
+// named for.
+func (u *unit) followNamed() error {
+	type found struct {
+		key parcel.NumberKey
+		t   *touched
+	}
+	var all []found
+	for _, id := range slices.Sorted(maps.Keys(u.shipments)) {
+		t := u.shipments[id]
+		for i := range t.rows {
+			e := &t.rows[i]
+			if e.NextNumber == "" {
+				continue
+			}
+			carrier := e.NextCarrier
+			if carrier == "" {
+				carrier = u.g.carrierOf(e.NextNumber)
+			}
+			if carrier == "" {
+				continue
+			}
+			if e.NextCarrier == "" {
+				// The carrier named only a number; whose it is was found here,
+				// and is kept with the event's row.
+				e.NextCarrier = carrier
+			}
+			all = append(all, found{parcel.NumberKey{Carrier: carrier, Number: e.NextNumber}, t})
+		}
+	}
+	var missing []parcel.NumberKey
+	for _, f := range all {
+		if u.numbers[f.key] == nil && !slices.Contains(missing, f.key) {
+			missing = append(missing, f.key)
+		}
+	}
+	if err := u.holdNumbers(missing); err != nil {
+		return err
+	}
+	for _, f := range all {
+		u.hold(f.key, parcel.Holder{MerchantID: f.t.now.MerchantID, ShipmentID: f.t.now.ID, Since: useSince(f.key.Number, f.t.now.RegisteredAt)})
+	}
+	return nil
+}
+
+// plan sets the next look at the numbers of a shipment that has changed.
+func (u *unit) plan(t *touched) {
+	for i := range t.now.Journey.Legs {
+		l := &t.now.Journey.Legs[i]
+		key := parcel.NumberKey{Carrier: l.Carrier, Number: l.Number}
+		st := u.numbers[key]
+		if st == nil {
+			continue
+		}
+		lane := u.g.accountFor(key.Carrier, t.now.MerchantID)
+		if lane == nil || lane.fetcher == nil {
+			continue
+		}
+		next := nextLook(u.now, t.now, &st.Tracking, len(st.Holders))
+		if !next.Equal(st.Tracking.NextAt) {
+			st.Tracking.NextAt = next
+			u.trackings[key] = struct{}{}
+		}
+	}
+}
+
+func compareKeys(a, b parcel.NumberKey) int {
+	if a.Carrier != b.Carrier {
+		if a.Carrier < b.Carrier {
+			return -1
+		}
+		return 1
+	}
+	switch {
+	case a.Number < b.Number:
+		return -1
+	case a.Number > b.Number:
+		return 1
+	}
+	return 0
+}
+
+// sumCohorts adds up deltas of one key, so that each row is written once and
+// opposite ones cancel.
+func sumCohorts(in []parcel.CohortDelta) []parcel.CohortDelta {
+	type cell struct {
+		parcel.CohortKey
+		age   int
+		cause parcel.EndCause
+	}
+	at := map[cell]int{}
+	out := in[:0]
+	for _, d := range in {
+		c := cell{d.CohortKey, d.Age, d.Cause}
+		i, ok := at[c]
+		if !ok {
+			at[c] = len(out)
+			out = append(out, d)
+			continue
+		}
+		out[i].Started += d.Started
+		out[i].Ended += d.Ended
+		out[i].Due += d.Due
+		out[i].Kept += d.Kept
+	}
+	return slices.DeleteFunc(out, func(d parcel.CohortDelta) bool {
+		return d.Started == 0 && d.Ended == 0 && d.Due == 0 && d.Kept == 0
+	})
+}
+
+func (u *unit) fail(err error) error {
+	u.broken = fmt.Errorf("ingest: transaction: %w", err)
+	return u.broken
+}

@@ -49,8 +49,10 @@ type Tx interface {
 	PutRecipients(ctx context.Context, rows []parcel.RecipientRow) error
 	AppendEvents(ctx context.Context, rows []parcel.EventRow) error
 	AppendChanges(ctx context.Context, rows []parcel.Change) (last int64, err error)
-	// PutTrackings writes all of a tracking, the lease included.
+	// PutTrackings writes trackings and leaves leases as they are.
 	PutTrackings(ctx context.Context, rows []parcel.Tracking) error
+	// ReleaseLeases gives back the leases of token; others stay.
+	ReleaseLeases(ctx context.Context, keys []parcel.NumberKey, token string) error
 	AddCohorts(ctx context.Context, rows []parcel.CohortDelta) error
 }
 

@@ -227,10 +227,9 @@ func (t *giveBack) needs(n *needs) {
 
 func (t *giveBack) apply(u *unit) error {
 	for _, fl := range t.batch {
-		tr := &u.numbers[fl.key].Tracking
-		tr.LeasedUntil = time.Time{}
-		u.trackings[fl.key] = struct{}{}
-		fl.tracking, fl.served = *tr, parcel.ServedStore
+		u.released = append(u.released, fl.key)
+		fl.tracking, fl.served = u.numbers[fl.key].Tracking, parcel.ServedStore
+		fl.tracking.LeasedUntil = time.Time{}
 	}
 	return nil
 }
@@ -339,10 +338,11 @@ func (t *landing) apply(u *unit) error {
 				cause = parcel.ErrMalformed
 			}
 			t.lane.note(tr, cause, u.now)
+			u.trackings[fl.key] = struct{}{}
 		}
-		tr.LeasedUntil = time.Time{}
-		u.trackings[fl.key] = struct{}{}
+		u.released = append(u.released, fl.key)
 		fl.tracking, fl.served = *tr, parcel.ServedOwnCall
+		fl.tracking.LeasedUntil = time.Time{}
 	}
 	return nil
 }

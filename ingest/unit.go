@@ -73,6 +73,7 @@ type unit struct {
 	payNumbers  []parcel.PayloadNumber
 	recipients  []parcel.RecipientRow
 	lateNumbers []parcel.NumberKey // got a holder in this batch
+	released    []parcel.NumberKey // asked for, and landed
 	// broken is set where the transaction itself failed: nothing of the batch
 	// can be saved.
 	broken error
@@ -332,6 +333,12 @@ func (u *unit) flush() (last int64, err error) {
 			rows = append(rows, u.numbers[k].Tracking)
 		}
 		if err := u.tx.PutTrackings(u.ctx, rows); err != nil {
+			return 0, err
+		}
+	}
+	if len(u.released) > 0 {
+		slices.SortFunc(u.released, compareKeys)
+		if err := u.tx.ReleaseLeases(u.ctx, u.released, u.g.token); err != nil {
 			return 0, err
 		}
 	}

@@ -24,6 +24,7 @@ type fake struct {
 	codes carriers.Table
 	zones carrierkit.Zones
 	wait  time.Duration
+	says  map[parcel.Code][]string
 
 	mu      sync.Mutex
 	serial  int
@@ -41,46 +42,47 @@ const serviceBatch = 3000
 
 // fakeCodes are the operations that the fake tells a canonical code by, the
 // usual one first.
-var fakeCodes = map[parcel.Code][]string{
-	parcel.CodeInfoReceived:              {"28.0", "27.0"},
-	parcel.CodePickedUp:                  {"1.1", "1.2"},
-	parcel.CodeOriginHubArrived:          {"8.3", "8.0"},
-	parcel.CodeOriginHubDeparted:         {"8.4", "8.1"},
-	parcel.CodeExportExchangeArrived:     {"8.5"},
-	parcel.CodeHandedToLinehaul:          {"8.6", "31.74"},
-	parcel.CodeOriginCountryDeparted:     {"10.0"},
-	parcel.CodeTransitCountryArrived:     {"8.7"},
-	parcel.CodeTransitCountryDeparted:    {"8.8"},
-	parcel.CodeDestinationCountryArrived: {"9.1", "8.13"},
-	parcel.CodeDestinationHubProcessed:   {"8.3", "8.0"},
-	parcel.CodeImportExchangeDeparted:    {"8.6"},
-	parcel.CodeInTransit:                 {"31.31", "4.1", "4.3"},
-	parcel.CodeExportCustomsPresented:    {"11.0"},
-	parcel.CodeExportCustomsHeld:         {"14.8", "14.18", "14.6"},
-	parcel.CodeExportCustomsReleased:     {"14.1"},
-	parcel.CodeImportCustomsPresented:    {"11.0"},
-	parcel.CodeImportCustomsHeld:         {"14.8", "14.18", "24.1019", "38.4", "24.1057", "39.5", "14.14"},
-	parcel.CodeCustomsDocumentsRequired:  {"24.1054", "24.1055"},
-	parcel.CodeCustomsDutyDue:            {"14.6"},
-	parcel.CodeImportCustomsReleased:     {"14.1"},
-	parcel.CodeCustomsRefused:            {"14.4"},
-	parcel.CodeReadyForPickup:            {"8.2"},
-	parcel.CodeOutForDelivery:            {"8.18"},
-	parcel.CodeDeliveryAttemptFailed:     {"12.1", "12.5", "12.6", "12.2", "12.7", "12.8", "12.11", "12.12", "12.15", "12.20", "12.21", "12.23", "12.25", "12.27", "22.9", "50.5", "51.1"},
-	parcel.CodeAddressProblem:            {"12.3"},
-	parcel.CodeDelivered:                 {"2.1", "21.1", "21.3"},
-	parcel.CodeCarrierHeld:               {"15.0", "7.2", "7.3", "25.0"},
-	parcel.CodeDamaged:                   {"12.14"},
-	parcel.CodeLost:                      {"5.1"},
-	parcel.CodeDisposed:                  {"16.0"},
-	parcel.CodeReturnStarted:             {"3.9", "3.1", "3.2", "3.3", "3.4", "3.5", "3.10", "3.12"},
-	parcel.CodeReturned:                  {"2.2"},
+func fakeCodes() map[parcel.Code][]string {
+	return map[parcel.Code][]string{
+		parcel.CodeInfoReceived:              {"28.0", "27.0"},
+		parcel.CodePickedUp:                  {"1.1", "1.2"},
+		parcel.CodeOriginHubArrived:          {"8.3", "8.0"},
+		parcel.CodeOriginHubDeparted:         {"8.4", "8.1"},
+		parcel.CodeExportExchangeArrived:     {"8.5"},
+		parcel.CodeHandedToLinehaul:          {"8.6", "31.74"},
+		parcel.CodeOriginCountryDeparted:     {"10.0"},
+		parcel.CodeTransitCountryArrived:     {"8.7"},
+		parcel.CodeTransitCountryDeparted:    {"8.8"},
+		parcel.CodeDestinationCountryArrived: {"9.1", "8.13"},
+		parcel.CodeDestinationHubProcessed:   {"8.3", "8.0"},
+		parcel.CodeImportExchangeDeparted:    {"8.6"},
+		parcel.CodeInTransit:                 {"31.31", "4.1", "4.3"},
+		parcel.CodeExportCustomsPresented:    {"11.0"},
+		parcel.CodeExportCustomsHeld:         {"14.8", "14.18", "14.6"},
+		parcel.CodeExportCustomsReleased:     {"14.1"},
+		parcel.CodeImportCustomsPresented:    {"11.0"},
+		parcel.CodeImportCustomsHeld:         {"14.8", "14.18", "24.1019", "38.4", "24.1057", "39.5", "14.14"},
+		parcel.CodeCustomsDocumentsRequired:  {"24.1054", "24.1055"},
+		parcel.CodeCustomsDutyDue:            {"14.6"},
+		parcel.CodeImportCustomsReleased:     {"14.1"},
+		parcel.CodeCustomsRefused:            {"14.4"},
+		parcel.CodeReadyForPickup:            {"8.2"},
+		parcel.CodeOutForDelivery:            {"8.18"},
+		parcel.CodeDeliveryAttemptFailed:     {"12.1", "12.5", "12.6", "12.2", "12.7", "12.8", "12.11", "12.12", "12.15", "12.20", "12.21", "12.23", "12.25", "12.27", "22.9", "50.5", "51.1"},
+		parcel.CodeAddressProblem:            {"12.3"},
+		parcel.CodeDelivered:                 {"2.1", "21.1", "21.3"},
+		parcel.CodeCarrierHeld:               {"15.0", "7.2", "7.3", "25.0"},
+		parcel.CodeDamaged:                   {"12.14"},
+		parcel.CodeLost:                      {"5.1"},
+		parcel.CodeDisposed:                  {"16.0"},
+		parcel.CodeReturnStarted:             {"3.9", "3.1", "3.2", "3.3", "3.4", "3.5", "3.10", "3.12"},
+		parcel.CodeReturned:                  {"2.2"},
+	}
 }
 
-// The services' words for types and for the attributes that the fake uses,
-// Russian and English.
-var (
-	fakeTypes = map[string][2]string{
+// fakeTypes are the services' words for types of operation, Russian and English.
+func fakeTypes() map[string][2]string {
+	return map[string][2]string{
 		"1": {"Прием", "Acceptance"}, "2": {"Вручение", "Delivery"}, "3": {"Возврат", "Return"}, "4": {"Досылка почты", "Forwarding"},
 		"5": {"Невручение", "Non-delivery"}, "7": {"Временное хранение", "Temporary storage"}, "8": {"Обработка", "Processing"},
 		"9": {"Импорт международной почты", "Import of international mail"}, "10": {"Экспорт международной почты", "Export of international mail"},
@@ -93,7 +95,11 @@ var (
 		"39": {"Таможенное декларирование", "Customs declaration"}, "50": {"Неудачная доставка в АПС", "Delivery to the locker failed"},
 		"51": {"Неудачная доставка в ПВЗ", "Delivery to the pickup point failed"},
 	}
-	fakeAttrs = map[string][2]string{
+}
+
+// fakeAttrs are their words for the attributes that the fake says most.
+func fakeAttrs() map[string][2]string {
+	return map[string][2]string{
 		"1.1": {"Единичный", "Single"}, "2.1": {"Вручение адресату", "To the addressee"}, "2.2": {"Вручение отправителю", "To the sender"},
 		"3.7": {"Отказ в выпуске таможней", "Release refused by customs"}, "3.9": {"Иные обстоятельства", "Other circumstances"},
 		"5.1": {"Утрачено", "Lost"}, "8.0": {"Сортировка", "Sorting"}, "8.1": {"Покинуло место приёма", "Left the place of acceptance"},
@@ -107,14 +113,16 @@ var (
 		"14.4": {"Отказ в выпуске", "Release refused"}, "14.6": {"Направлено с обязательной уплатой таможенных платежей", "Sent on with duty to pay"},
 		"14.8": {"Выпуск приостановлен", "Release suspended"}, "31.31": {"В пути", "On the way"},
 	}
-)
+}
 
 // fakeOffices stand in for a place in Russia whose postcode a scan does not
 // tell: the clock of batch access is read by it.
-var fakeOffices = map[string]string{
-	"Europe/Kaliningrad": "236000", "Europe/Samara": "443000", "Asia/Yekaterinburg": "620000", "Asia/Omsk": "644000",
-	"Asia/Novosibirsk": "630000", "Asia/Krasnoyarsk": "660000", "Asia/Irkutsk": "664000", "Asia/Chita": "672000", "Asia/Yakutsk": "677000",
-	"Asia/Vladivostok": "690000", "Asia/Magadan": "685000", "Asia/Kamchatka": "683000",
+func fakeOffices() map[string]string {
+	return map[string]string{
+		"Europe/Kaliningrad": "236000", "Europe/Samara": "443000", "Asia/Yekaterinburg": "620000", "Asia/Omsk": "644000",
+		"Asia/Novosibirsk": "630000", "Asia/Krasnoyarsk": "660000", "Asia/Irkutsk": "664000", "Asia/Chita": "672000", "Asia/Yakutsk": "677000",
+		"Asia/Vladivostok": "690000", "Asia/Magadan": "685000", "Asia/Kamchatka": "683000",
+	}
 }
 
 // mainOffice is Moscow.
@@ -125,12 +133,12 @@ func newFake(env carriers.FakeEnv, codes carriers.Table) *fake {
 	if err != nil || wait <= 0 {
 		wait = ticketWait
 	}
-	return &fake{env: env, codes: codes, wait: wait, tickets: map[string]fakeTicket{}}
+	return &fake{env: env, codes: codes, wait: wait, says: fakeCodes(), tickets: map[string]fakeTicket{}}
 }
 
 // Speaks lists the codes that the fake has operations for.
 func (f *fake) Speaks() []parcel.Code {
-	return slices.DeleteFunc(parcel.Codes(), func(c parcel.Code) bool { return fakeCodes[c] == nil })
+	return slices.DeleteFunc(parcel.Codes(), func(c parcel.Code) bool { return f.says[c] == nil })
 }
 
 // Push is not offered by Russian Post.
@@ -272,8 +280,8 @@ func (f *fake) record(b *strings.Builder, number, lang string, h carriers.FakeHi
 		}
 	}
 	fmt.Fprintf(b, `</ns3:AddressParameters><ns3:ItemParameters><ns3:Barcode>%s</ns3:Barcode></ns3:ItemParameters>`, escape(number))
-	fmt.Fprintf(b, `<ns3:OperationParameters><ns3:OperType><ns3:Id>%s</ns3:Id><ns3:Name>%s</ns3:Name></ns3:OperType>`, typeID, word(fakeTypes, typeID, lang))
-	fmt.Fprintf(b, `<ns3:OperAttr><ns3:Id>%s</ns3:Id><ns3:Name>%s</ns3:Name></ns3:OperAttr>`, attrID, word(fakeAttrs, own, lang))
+	fmt.Fprintf(b, `<ns3:OperationParameters><ns3:OperType><ns3:Id>%s</ns3:Id><ns3:Name>%s</ns3:Name></ns3:OperType>`, typeID, word(fakeTypes(), typeID, lang))
+	fmt.Fprintf(b, `<ns3:OperAttr><ns3:Id>%s</ns3:Id><ns3:Name>%s</ns3:Name></ns3:OperAttr>`, attrID, word(fakeAttrs(), own, lang))
 	fmt.Fprintf(b, `<ns3:OperDate>%s</ns3:OperDate></ns3:OperationParameters>`, s.At.In(loc).Format("2006-01-02T15:04:05.000Z07:00"))
 	b.WriteString(`<ns3:UserParameters><ns3:Sndr>ОТПРАВИТЕЛЬ А Б</ns3:Sndr><ns3:Rcpn>ПОЛУЧАТЕЛЬ В Г</ns3:Rcpn></ns3:UserParameters></ns3:historyRecord>
 `)
@@ -305,7 +313,7 @@ func (f *fake) where(h carriers.FakeHistory, s carriers.FakeScan) (parcel.Countr
 	}
 	index := place.Postcode
 	if !isHomeIndex(index) {
-		index = cmp.Or(fakeOffices[zone], mainOffice)
+		index = cmp.Or(fakeOffices()[zone], mainOffice)
 	}
 	zone, ok := parcel.RussianPostcodeZone(index)
 	if !ok {
@@ -317,7 +325,7 @@ func (f *fake) where(h carriers.FakeHistory, s carriers.FakeScan) (parcel.Countr
 // own chooses the operation that is read back as the scan, reason and receiver
 // included where the post has words for them.
 func (f *fake) own(h carriers.FakeHistory, s carriers.FakeScan, at parcel.Country) string {
-	candidates := fakeCodes[s.Code]
+	candidates := f.says[s.Code]
 	if len(candidates) == 0 {
 		return "0.0" // a code the post has no word for: an operation nobody mapped
 	}
@@ -431,7 +439,7 @@ func (f *fake) answer(w http.ResponseWriter, id string) {
 			country, index, loc := f.where(h, s)
 			typeID, attrID, _ := strings.Cut(f.own(h, s, country), ".")
 			fmt.Fprintf(&b, `<ns3:Operation OperTypeID="%s" OperCtgID="%s" OperName="%s" DateOper="%s" IndexOper="%s"/>`,
-				typeID, attrID, word(fakeTypes, typeID, "RUS"), s.At.In(loc).Format("02.01.2006 15:04:05"), escape(index))
+				typeID, attrID, word(fakeTypes(), typeID, "RUS"), s.At.In(loc).Format("02.01.2006 15:04:05"), escape(index))
 		}
 		b.WriteString(`</ns3:Item>`)
 	}

@@ -33,6 +33,7 @@ const (
 	kindBatch  = "batch"
 	kindTicket = "ticket"
 
+	baseURL    = "https://tracking.russianpost.ru"
 	singlePath = "/rtm34"
 	batchPath  = "/fc"
 
@@ -46,6 +47,8 @@ const (
 	ticketWait = 15 * time.Minute
 	// The answer to a ticket is kept this long.
 	ticketLife = 32 * time.Hour
+	// Answers of 500 numbers are long in coming.
+	timeout = 30 * time.Second
 )
 
 //go:embed codes.csv
@@ -61,14 +64,14 @@ func spec() carriers.Spec {
 		Country:      "RU",
 		Stages:       []parcel.Stage{parcel.StageFirstMile, parcel.StageLinehaul, parcel.StageCustoms, parcel.StageLastMile},
 		API:          "Russian Post tracking: single access (SOAP 1.2) and batch access by tickets (SOAP 1.1)",
-		BaseURL:      "https://tracking.russianpost.ru",
+		BaseURL:      baseURL,
 		TrackingPage: "https://www.pochta.ru/tracking?barcode={number}",
 		Batch:        batchLimit,
 		Quota:        carriers.Quota{Calls: freeCalls, Window: 24 * time.Hour},
-		Timeout:      30 * time.Second,
+		Timeout:      timeout,
 		Settings: []carriers.Setting{
-			{Name: "login", Doc: "login for the tracking service", Required: true},
-			{Name: "password", Doc: "password for the tracking service", Secret: true, Required: true},
+			{Name: "login", Doc: "login for the tracking service; needed to ask"},
+			{Name: "password", Doc: "password for the tracking service; needed to ask", Secret: true},
 			{Name: "mode", Doc: "single: one call for each number; batch: tickets, whose answers come 15 minutes later", Default: "single"},
 			{Name: "single_up_to", Doc: "in batch mode, up to this many numbers at a time are asked by single access", Default: "0"},
 			{Name: "calls_per_day", Doc: "single calls that the contract allows in a day; 0 for no limit", Default: strconv.Itoa(freeCalls)},
@@ -115,14 +118,15 @@ func newPost(env carriers.Env, codes carriers.Table) (*post, error) {
 	}
 	p := &post{
 		account: env.Account, login: get("login", ""), password: env.Settings["password"],
-		language: get("language", "RUS"), base: strings.TrimRight(cmp.Or(env.BaseURL, "https://tracking.russianpost.ru"), "/"),
+		language: get("language", "RUS"), base: strings.TrimRight(cmp.Or(env.BaseURL, baseURL), "/"),
 		codes: codes,
 	}
-	if p.login == "" {
-		return nil, bad("login", "the login for the tracking service")
-	}
-	if p.password == "" {
-		return nil, bad("password", "the password for the tracking service")
+	// An account may have neither, to decode what is kept.
+	switch {
+	case p.login == "" && p.password != "":
+		return nil, bad("login", "a login beside the password")
+	case p.login != "" && p.password == "":
+		return nil, bad("password", "a password beside the login")
 	}
 	if p.language != "RUS" && p.language != "ENG" {
 		return nil, bad("language", "RUS or ENG")
@@ -146,7 +150,6 @@ func newPost(env carriers.Env, codes carriers.Table) (*post, error) {
 	if err != nil || wait <= 0 {
 		return nil, bad("ticket_wait", "a duration such as 15m")
 	}
-	const timeout = 30 * time.Second
 	// A call is not tried again at once: each try counts against the day's
 	// budget, and faults come with status 500.
 	p.single = carrierkit.NewClient(env, carrierkit.Options{Quota: carriers.Quota{Calls: calls, Window: 24 * time.Hour}, Timeout: timeout})
@@ -159,6 +162,9 @@ func newPost(env carriers.Env, codes carriers.Table) (*post, error) {
 // observations: its payload reads as "ask again later", and asking sooner than
 // that gives *parcel.Throttled.
 func (p *post) Fetch(ctx context.Context, queries []carriers.Query) ([]parcel.Payload, error) {
+	if p.login == "" {
+		return nil, fmt.Errorf("%s: %w", name, carriers.ErrNoAccount)
+	}
 	numbers := make([]string, 0, len(queries))
 	seen := make(map[string]bool, len(queries))
 	for _, q := range queries {
@@ -197,7 +203,7 @@ func (p *post) call(ctx context.Context, client *carrierkit.Client, kind string,
 	resp, err := client.Do(ctx, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.base+path, bytes.NewReader(envelope))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("base URL: %v: %w", err, parcel.ErrInvalid)
 		}
 		req.Header.Set("Content-Type", contentType)
 		if kind != kindSingle {

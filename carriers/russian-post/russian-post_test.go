@@ -835,11 +835,12 @@ func TestFetchFailures(t *testing.T) {
 			if _, err := bindTo(t, n.env).Fetch(ctx, queries(delivered)); !errors.Is(err, context.Canceled) {
 				t.Errorf("cancelled: %v", err)
 			}
-			env = n.env
-			env.HTTP, env.Wall = nil, nil
-			env.Settings = map[string]string{"mode": mode}
-			if _, err := bindTo(t, env).Fetch(t.Context(), queries(delivered)); !errors.Is(err, carriers.ErrNoAccount) {
-				t.Errorf("no client: %v, want ErrNoAccount", err)
+			c, err := spec().New(carriers.Env{Settings: map[string]string{"mode": mode}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.(*post).Fetch(t.Context(), queries(delivered)); !errors.Is(err, carriers.ErrNoAccount) {
+				t.Errorf("no credentials: %v, want ErrNoAccount", err)
 			}
 		})
 	}

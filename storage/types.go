@@ -14,97 +14,28 @@ type Loaded struct {
 	Trackings []parcel.Tracking
 }
 
-// Holder is a shipment to which a number belongs.
-type Holder struct {
-	MerchantID, ShipmentID string
-	// Since is when it began to, trade time; Until is when it ceased (a number
-	// corrected, or used again for another parcel), zero while it does.
-	Since, Until time.Time
-}
-
-// HolderRow ties a number to a shipment.
-type HolderRow struct {
-	parcel.NumberKey
-	Holder
-}
-
-// NumberState is a number with everything that hangs on it.
-type NumberState struct {
-	Tracking parcel.Tracking
-	// Holders, first held first; empty for a number that nobody registered.
-	Holders []Holder
-}
-
-// KeptPayload tells what became of a payload that was to be kept.
-type KeptPayload struct {
-	// ID is the id under which these bytes are kept: an earlier payload's where
-	// the same bytes for the same numbers were kept before.
-	ID string
-	// Fresh is false in that case.
-	Fresh bool
-}
-
-// PayloadNumber says that a payload tells something about a number.
-type PayloadNumber struct {
-	parcel.NumberKey
-	PayloadID string
-}
-
-// RecipientRow is the personal data of a shipment.
-type RecipientRow struct {
-	MerchantID, ShipmentID string
-	Recipient              parcel.Recipient
-	// ErasedAt is when it was erased for good; Recipient is then empty, and
-	// stays so.
-	ErasedAt time.Time
-}
-
-// EventRow is a row of the event log with its tenant.
-type EventRow struct {
-	MerchantID string
-	parcel.Event
-}
-
-// EndCause is how a parcel left its cohort, for the estimators.
-type EndCause string
+// The rows that ingest and the store exchange are the language's own: neither
+// room knows the other.
+type (
+	Holder        = parcel.Holder
+	HolderRow     = parcel.HolderRow
+	NumberState   = parcel.NumberState
+	KeptPayload   = parcel.KeptPayload
+	PayloadNumber = parcel.PayloadNumber
+	RecipientRow  = parcel.RecipientRow
+	EventRow      = parcel.EventRow
+	EndCause      = parcel.EndCause
+	CohortKey     = parcel.CohortKey
+	CohortDelta   = parcel.CohortDelta
+)
 
 // The causes.
 const (
-	EndDelivered EndCause = "D"
-	EndLost      EndCause = "L"
-	EndReturned  EndCause = "R"
-	EndDisposed  EndCause = "X"
+	EndDelivered = parcel.EndDelivered
+	EndLost      = parcel.EndLost
+	EndReturned  = parcel.EndReturned
+	EndDisposed  = parcel.EndDisposed
 )
-
-// CohortKey is the key of the statistics, and the day on which its parcels
-// started.
-type CohortKey struct {
-	MerchantID string
-	Carrier    string
-	// Service is the carrier's product; empty for all of them together.
-	Service string
-	// Stage is empty for the whole journey.
-	Stage parcel.Stage
-	Lane  parcel.Lane
-	// Day in parcel.DayLayout: of the start for starts and ends, of the promise
-	// for punctuality.
-	Day string
-}
-
-// CohortDelta changes the counts of one key. Any count may be negative: a
-// corrected event is one decrement and one increment.
-type CohortDelta struct {
-	CohortKey
-	// Started is how many more parcels started.
-	Started int
-	// Ended is how many more ended, at Age days (0 or more) by Cause.
-	Age   int
-	Cause EndCause
-	Ended int
-	// Due is how many more had their promise fall due on Day, Kept how many
-	// more of them had it kept.
-	Due, Kept int
-}
 
 // CohortStart, CohortEnd and CohortPunctuality are the stored counts; zero
 // counts are not listed.

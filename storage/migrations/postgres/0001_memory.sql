@@ -1,0 +1,254 @@
+-- +goose Up
+
+-- Instants are microseconds since 1970 in UTC, 0 for none. Identifiers are
+-- ULIDs. Documents (doc, facts) are JSON; state is the codec of this package.
+
+CREATE TABLE settings (
+    name  text COLLATE "C" NOT NULL PRIMARY KEY,
+    value text NOT NULL
+);
+
+CREATE TABLE merchants (
+    id             text COLLATE "C" NOT NULL PRIMARY KEY,
+    name           text COLLATE "C" NOT NULL UNIQUE,
+    default_locale text COLLATE "C" NOT NULL,
+    track_public   smallint NOT NULL,
+    support_url    text COLLATE "C" NOT NULL,
+    created_at     bigint NOT NULL
+);
+
+CREATE TABLE api_keys (
+    id           text COLLATE "C" NOT NULL PRIMARY KEY,
+    merchant_id  text COLLATE "C" NOT NULL,
+    name         text COLLATE "C" NOT NULL,
+    prefix       text COLLATE "C" NOT NULL,
+    hash         bytea NOT NULL UNIQUE,
+    scopes       text COLLATE "C" NOT NULL, -- joined by spaces
+    created_at   bigint NOT NULL,
+    last_used_at bigint NOT NULL,
+    expires_at   bigint NOT NULL,
+    revoked_at   bigint NOT NULL
+);
+CREATE INDEX api_keys_merchant ON api_keys (merchant_id, id);
+
+CREATE TABLE payloads (
+    id           text COLLATE "C" NOT NULL PRIMARY KEY,
+    carrier      text COLLATE "C" NOT NULL,
+    account      text COLLATE "C" NOT NULL,
+    kind         text COLLATE "C" NOT NULL,
+    source       text COLLATE "C" NOT NULL,
+    content_type text COLLATE "C" NOT NULL,
+    digest       bytea NOT NULL, -- SHA-256 of body and numbers asked for
+    size         bigint NOT NULL,  -- bytes before compression
+    numbers      text COLLATE "C" NOT NULL, -- asked for, JSON
+    received_at  bigint NOT NULL,
+    body         bytea NOT NULL, -- zstd
+    UNIQUE (carrier, account, kind, digest)
+);
+CREATE INDEX payloads_carrier ON payloads (carrier, id);
+
+-- Which payloads tell something about a number, registered or not.
+CREATE TABLE payload_numbers (
+    carrier    text COLLATE "C" NOT NULL,
+    number     text COLLATE "C" NOT NULL,
+    payload_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (carrier, number, payload_id)
+);
+CREATE INDEX payload_numbers_payload ON payload_numbers (payload_id);
+
+-- The unit in which carriers are asked, and the lock on which an arriving
+-- payload and a registration of its number meet.
+CREATE TABLE numbers (
+    carrier       text COLLATE "C" NOT NULL,
+    number        text COLLATE "C" NOT NULL,
+    account       text COLLATE "C" NOT NULL,
+    postcode      text COLLATE "C" NOT NULL,
+    watched_at    bigint NOT NULL,
+    heard_at      bigint NOT NULL,
+    heard_by      text COLLATE "C" NOT NULL,
+    finding       text COLLATE "C" NOT NULL,
+    trouble       text COLLATE "C" NOT NULL,
+    trouble_since bigint NOT NULL,
+    retry_at      bigint NOT NULL,
+    failures      bigint NOT NULL,
+    next_at       bigint NOT NULL,
+    leased_until  bigint NOT NULL,
+    lease_token   text COLLATE "C" NOT NULL,
+    PRIMARY KEY (carrier, number)
+);
+-- Only numbers with a planned look are indexed, so that the finished ones,
+-- which are nearly all, cost the poller nothing.
+CREATE INDEX numbers_due ON numbers (next_at) WHERE next_at > 0;
+CREATE INDEX numbers_due_carrier ON numbers (carrier, next_at) WHERE next_at > 0;
+
+-- Which shipments a number belongs to, of any merchant.
+CREATE TABLE holders (
+    carrier     text COLLATE "C" NOT NULL,
+    number      text COLLATE "C" NOT NULL,
+    shipment_id text COLLATE "C" NOT NULL,
+    merchant_id text COLLATE "C" NOT NULL,
+    since       bigint NOT NULL,
+    until       bigint NOT NULL,
+    PRIMARY KEY (carrier, number, shipment_id)
+);
+CREATE INDEX holders_shipment ON holders (merchant_id, shipment_id);
+CREATE INDEX holders_number ON holders (merchant_id, number);
+CREATE INDEX holders_any_number ON holders (number);
+
+CREATE TABLE shipments (
+    merchant_id     text COLLATE "C" NOT NULL,
+    id              text COLLATE "C" NOT NULL,
+    reference       text COLLATE "C" NOT NULL,
+    order_ref       text COLLATE "C" NOT NULL,
+    origin          text COLLATE "C" NOT NULL,
+    destination     text COLLATE "C" NOT NULL,
+    route           text COLLATE "C" NOT NULL,
+    carriers        text COLLATE "C" NOT NULL, -- of all legs, each between two spaces
+    goods           bigint NOT NULL,  -- one bit an attribute
+    milestone       smallint NOT NULL, -- rank
+    outcome         text COLLATE "C" NOT NULL,
+    open            smallint NOT NULL,
+    stage           text COLLATE "C" NOT NULL,
+    exceptions      bigint NOT NULL,  -- one bit a kind that is open
+    registered_at   bigint NOT NULL,
+    created_at      bigint NOT NULL,
+    updated_at      bigint NOT NULL,
+    last_event_at   bigint NOT NULL,
+    leg_started_at  bigint NOT NULL,
+    delivered_at    bigint NOT NULL,
+    promised_for    text COLLATE "C" NOT NULL, -- day first promised
+    change_position bigint NOT NULL,
+    rule_version    text COLLATE "C" NOT NULL, -- of state
+    facts           text NOT NULL,
+    state           bytea NOT NULL,
+    PRIMARY KEY (merchant_id, id)
+);
+-- A shipment is rewritten whenever it is heard of: leave room for the new row
+-- beside the old.
+ALTER TABLE shipments SET (fillfactor = 80);
+CREATE INDEX shipments_id ON shipments (id);
+CREATE UNIQUE INDEX shipments_reference ON shipments (merchant_id, reference);
+CREATE INDEX shipments_order ON shipments (merchant_id, order_ref) WHERE order_ref <> '';
+CREATE INDEX shipments_registered ON shipments (merchant_id, registered_at, id);
+CREATE INDEX shipments_updated ON shipments (merchant_id, updated_at, id);
+CREATE INDEX shipments_last_event ON shipments (merchant_id, last_event_at, id);
+CREATE INDEX shipments_promised ON shipments (merchant_id, promised_for, id);
+-- Exceptions are what the console looks for, and few have any.
+CREATE INDEX shipments_exceptions ON shipments (merchant_id, registered_at, id) WHERE exceptions <> 0;
+-- The newest version sorts last: what is left to fold again is found at once.
+CREATE INDEX shipments_rule_version ON shipments (rule_version, id);
+
+CREATE TABLE shipment_tags (
+    merchant_id text COLLATE "C" NOT NULL,
+    tag         text COLLATE "C" NOT NULL,
+    shipment_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (merchant_id, tag, shipment_id)
+);
+CREATE INDEX shipment_tags_shipment ON shipment_tags (merchant_id, shipment_id);
+
+CREATE TABLE recipients (
+    merchant_id text COLLATE "C" NOT NULL,
+    shipment_id text COLLATE "C" NOT NULL,
+    doc         text NOT NULL, -- empty once erased
+    erased_at   bigint NOT NULL,
+    PRIMARY KEY (merchant_id, shipment_id)
+);
+
+-- The truth. Rows are never changed.
+CREATE TABLE events (
+    merchant_id text COLLATE "C" NOT NULL,
+    shipment_id text COLLATE "C" NOT NULL,
+    key         text COLLATE "C" NOT NULL,
+    digest      text COLLATE "C" NOT NULL,
+    event_id    text COLLATE "C" NOT NULL,
+    carrier     text COLLATE "C" NOT NULL,
+    number      text COLLATE "C" NOT NULL,
+    occurred_at bigint NOT NULL,
+    received_at bigint NOT NULL,
+    payload_id  text COLLATE "C" NOT NULL,
+    doc         text NOT NULL,
+    PRIMARY KEY (merchant_id, shipment_id, key, digest)
+);
+CREATE INDEX events_id ON events (event_id);
+
+-- The head is locked last in a transaction and held until it commits, so that
+-- positions are in commit order.
+CREATE TABLE log_head (
+    one      smallint NOT NULL PRIMARY KEY CHECK (one = 1),
+    position bigint NOT NULL,
+    pruned   bigint NOT NULL -- the last position that retention removed
+);
+INSERT INTO log_head (one, position, pruned) VALUES (1, 0, 0);
+
+CREATE TABLE changes (
+    position    bigint NOT NULL PRIMARY KEY,
+    merchant_id text COLLATE "C" NOT NULL,
+    shipment_id text COLLATE "C" NOT NULL,
+    kind        text COLLATE "C" NOT NULL,
+    milestone   smallint NOT NULL, -- rank reached, 0 for other kinds
+    exception   text COLLATE "C" NOT NULL,  -- kind of exception, '' for other kinds
+    severity    smallint NOT NULL, -- its rank, 0 for other kinds
+    logged_at   bigint NOT NULL,
+    doc         text NOT NULL
+);
+CREATE INDEX changes_merchant ON changes (merchant_id, position);
+CREATE INDEX changes_shipment ON changes (merchant_id, shipment_id, position);
+
+-- Counters of the cohort triangle: one row a key and day, whatever the number
+-- of parcels.
+CREATE TABLE cohort_starts (
+    merchant_id text COLLATE "C" NOT NULL,
+    carrier     text COLLATE "C" NOT NULL,
+    service     text COLLATE "C" NOT NULL,
+    stage       text COLLATE "C" NOT NULL,
+    origin      text COLLATE "C" NOT NULL,
+    destination text COLLATE "C" NOT NULL,
+    day         text COLLATE "C" NOT NULL,
+    n           bigint NOT NULL,
+    PRIMARY KEY (merchant_id, carrier, service, stage, origin, destination, day)
+);
+CREATE TABLE cohort_ends (
+    merchant_id text COLLATE "C" NOT NULL,
+    carrier     text COLLATE "C" NOT NULL,
+    service     text COLLATE "C" NOT NULL,
+    stage       text COLLATE "C" NOT NULL,
+    origin      text COLLATE "C" NOT NULL,
+    destination text COLLATE "C" NOT NULL,
+    day         text COLLATE "C" NOT NULL,
+    age_days    bigint NOT NULL,
+    cause       text COLLATE "C" NOT NULL,
+    n           bigint NOT NULL,
+    PRIMARY KEY (merchant_id, carrier, service, stage, origin, destination, day, age_days, cause)
+);
+CREATE TABLE on_time (
+    merchant_id text COLLATE "C" NOT NULL,
+    carrier     text COLLATE "C" NOT NULL,
+    service     text COLLATE "C" NOT NULL,
+    stage       text COLLATE "C" NOT NULL,
+    origin      text COLLATE "C" NOT NULL,
+    destination text COLLATE "C" NOT NULL,
+    day         text COLLATE "C" NOT NULL, -- on which the promise fell due
+    due         bigint NOT NULL,
+    kept        bigint NOT NULL,
+    PRIMARY KEY (merchant_id, carrier, service, stage, origin, destination, day)
+);
+
+CREATE TABLE routes (
+    merchant_id text COLLATE "C" NOT NULL,
+    code        text COLLATE "C" NOT NULL,
+    doc         text NOT NULL,
+    updated_at  bigint NOT NULL,
+    PRIMARY KEY (merchant_id, code)
+);
+
+CREATE TABLE import_runs (
+    id          text COLLATE "C" NOT NULL PRIMARY KEY,
+    merchant_id text COLLATE "C" NOT NULL,
+    file_sha    text COLLATE "C" NOT NULL,
+    mapping_sha text COLLATE "C" NOT NULL,
+    next_line   bigint NOT NULL,
+    accepted    bigint NOT NULL,
+    refused     bigint NOT NULL,
+    updated_at  bigint NOT NULL,
+    UNIQUE (merchant_id, file_sha, mapping_sha)
+);

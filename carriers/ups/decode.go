@@ -23,43 +23,11 @@ const (
 )
 
 // text is a scalar of any JSON type: UPS writes one field as string, number or
-// Boolean by service and year. Null and anything that is no scalar are empty.
-type text string
+// Boolean by service and year.
+type text = carrierkit.Text
 
-// UnmarshalJSON never fails.
-func (t *text) UnmarshalJSON(b []byte) error {
-	*t = ""
-	switch {
-	case len(b) == 0 || bytes.Equal(b, []byte("null")) || b[0] == '{' || b[0] == '[':
-	case b[0] == '"':
-		var s string
-		if json.Unmarshal(b, &s) == nil {
-			*t = text(strings.TrimSpace(s))
-		}
-	default:
-		*t = text(b)
-	}
-	return nil
-}
-
-// list is an array whose items are read one by one, so that a bad one hides no
-// other. A lone object counts as an array of one.
-type list []json.RawMessage
-
-// UnmarshalJSON never fails.
-func (l *list) UnmarshalJSON(b []byte) error {
-	*l = nil
-	switch b = bytes.TrimSpace(b); {
-	case len(b) > 0 && b[0] == '[':
-		var items []json.RawMessage
-		if json.Unmarshal(b, &items) == nil {
-			*l = items
-		}
-	case len(b) > 0 && b[0] == '{':
-		*l = list{append(json.RawMessage(nil), b...)}
-	}
-	return nil
-}
+// list is an array whose items are read one by one by read.
+type list = carrierkit.List[json.RawMessage]
 
 // read decodes an item. A field of another type than expected is left empty,
 // and the item is read on; only what is no object at all is malformed.
@@ -92,7 +60,13 @@ type message struct {
 }
 
 func (m message) String() string {
-	return strings.TrimSpace(string(m.Code) + " " + string(m.Message))
+	return strings.TrimSpace(m.Code.String() + " " + m.Message.String())
+}
+
+// aboutNumber tells whether a fault only says that UPS knows no such number, or
+// that it cannot be one of UPS's, which comes to the same.
+func (m message) aboutNumber() bool {
+	return m.Code.String() == codeUnknownNumber || m.Code.String() == codeBadNumber
 }
 
 type shipment struct {
@@ -186,12 +160,14 @@ func (u *ups) decodeTrack(p parcel.Payload) (parcel.Reading, error) {
 	d := decoder{ups: u, asked: p.Numbers}
 	switch {
 	case doc.TrackResponse != nil:
-		for i, raw := range doc.TrackResponse.Shipment {
+		d.at = "shipments"
+		d.unread(doc.TrackResponse.Shipment)
+		for i, raw := range doc.TrackResponse.Shipment.Items {
 			d.at = fmt.Sprintf("shipment %d", i+1)
 			d.shipment(raw)
 		}
-	case len(doc.Response.Errors) > 0:
-		for i, raw := range doc.Response.Errors {
+	case len(doc.Response.Errors.Items) > 0:
+		for i, raw := range doc.Response.Errors.Items {
 			d.at = fmt.Sprintf("error %d", i+1)
 			d.refusal(raw)
 		}
@@ -230,6 +206,13 @@ type decoder struct {
 
 func (d *decoder) fault(err error) { d.faults = append(d.faults, fmt.Errorf("%s: %w", d.at, err)) }
 
+// unread reports what stands in the place of a list and is none.
+func (d *decoder) unread(l list) {
+	for _, f := range l.Faults {
+		d.fault(f)
+	}
+}
+
 // unknown says of every number asked that UPS does not know it.
 func (d *decoder) unknown(detail string) {
 	for _, n := range d.asked {
@@ -249,10 +232,9 @@ func (d *decoder) refusal(raw json.RawMessage) {
 		return
 	}
 	switch {
-	case m.Code == codeUnknownNumber, m.Code == codeBadNumber:
-		// A number that cannot be UPS's is one that UPS does not know.
+	case m.aboutNumber():
 		d.unknown(m.String())
-	case strings.HasPrefix(string(m.Code), deniedPrefix):
+	case strings.HasPrefix(m.Code.String(), deniedPrefix):
 		d.fault(fmt.Errorf("%s: %w", m, parcel.ErrDenied))
 	default:
 		d.fault(fmt.Errorf("%s: %w", m, parcel.ErrUnavailable))
@@ -265,11 +247,11 @@ func (d *decoder) shipment(raw json.RawMessage) {
 		d.fault(err)
 		return
 	}
-	number := string(s.InquiryNumber)
+	number := s.InquiryNumber.String()
 	if number == "" && len(d.asked) == 1 {
 		number = d.asked[0]
 	}
-	if len(s.Package) == 0 {
+	if len(s.Package.Items) == 0 && len(s.Package.Faults) == 0 {
 		if number != "" {
 			d.result(number, parcel.FindingUnknown, warning(s.Warnings))
 		}
@@ -280,7 +262,8 @@ func (d *decoder) shipment(raw json.RawMessage) {
 	}
 	// A shipment may hold more packages than the answer: what is there counts.
 	at := d.at
-	for i, rawPackage := range s.Package {
+	d.unread(s.Package)
+	for i, rawPackage := range s.Package.Items {
 		d.at = fmt.Sprintf("%s, package %d", at, i+1)
 		d.pack(rawPackage, number)
 	}
@@ -288,7 +271,7 @@ func (d *decoder) shipment(raw json.RawMessage) {
 
 // warning is the first warning in words.
 func warning(warnings list) string {
-	for _, raw := range warnings {
+	for _, raw := range warnings.Items {
 		var m message
 		if read(raw, &m) == nil && m.String() != "" {
 			return m.String()
@@ -303,7 +286,7 @@ func (d *decoder) pack(raw json.RawMessage, inquiry string) {
 		d.fault(err)
 		return
 	}
-	number := parcel.NormalizeNumber(string(p.TrackingNumber))
+	number := parcel.NormalizeNumber(p.TrackingNumber.String())
 	if number == "" {
 		number = parcel.NormalizeNumber(inquiry)
 	}
@@ -312,8 +295,9 @@ func (d *decoder) pack(raw json.RawMessage, inquiry string) {
 		return
 	}
 	at := d.at
+	d.unread(p.Activity)
 	first := len(d.reading.Observations)
-	for i, rawActivity := range p.Activity {
+	for i, rawActivity := range p.Activity.Items {
 		d.at = fmt.Sprintf("%s, activity %d", at, i+1)
 		d.activity(rawActivity, number)
 	}
@@ -329,7 +313,7 @@ func (d *decoder) activity(raw json.RawMessage, number string) {
 		return
 	}
 	place := placeOf(a.Location.Address)
-	place.Facility = string(a.Location.SLIC)
+	place.Facility = a.Location.SLIC.String()
 	clock := clock{a.Date, a.Time, a.GMTDate, a.GMTTime, a.GMTOffset}
 	if err := d.observe(number, a.Status, clock, place); err != nil {
 		d.fault(err)
@@ -341,7 +325,7 @@ func (u *ups) decodePush(p parcel.Payload) (parcel.Reading, error) {
 	if err := read(p.Body, &a); err != nil {
 		return parcel.Reading{}, err
 	}
-	number := parcel.NormalizeNumber(string(a.TrackingNumber))
+	number := parcel.NormalizeNumber(a.TrackingNumber.String())
 	if number == "" {
 		return parcel.Reading{}, fmt.Errorf("no number: %w", parcel.ErrMalformed)
 	}
@@ -360,7 +344,7 @@ func (u *ups) decodePush(p parcel.Payload) (parcel.Reading, error) {
 
 // observe adds one scan.
 func (d *decoder) observe(number string, s status, c clock, place parcel.Place) error {
-	words := strings.TrimSpace(carrierkit.StripMarkup(string(s.Description)))
+	words := strings.TrimSpace(carrierkit.StripMarkup(s.Description.String()))
 	occurred, err := c.moment(&d.zones, place)
 	if err != nil {
 		return err
@@ -396,7 +380,7 @@ func ownCode(s status) string {
 	return code
 }
 
-func upper(t text) string { return strings.ToUpper(string(t)) }
+func upper(t text) string { return strings.ToUpper(t.String()) }
 
 func padded(t text) string {
 	s := upper(t)
@@ -441,9 +425,9 @@ func aboutCustoms(words string) bool {
 }
 
 func placeOf(a address) parcel.Place {
-	p := parcel.Place{City: string(a.City), Region: string(a.StateProvince), Postcode: string(a.PostalCode)}
+	p := parcel.Place{City: a.City.String(), Region: a.StateProvince.String(), Postcode: a.PostalCode.String()}
 	for _, written := range []text{a.CountryCode, a.Country} {
-		if c, err := parcel.ParseCountry(string(written)); err == nil {
+		if c, err := parcel.ParseCountry(written.String()); err == nil {
 			p.Country = c
 			break
 		}
@@ -473,13 +457,13 @@ func (c clock) moment(zones *carrierkit.Zones, place parcel.Place) (parcel.Momen
 	}
 	gmt, hasGMT, gmtErr := face(c.gmtDate, c.gmtTime)
 	hasGMT = hasGMT && gmtErr == nil
-	written := strings.TrimSpace(string(c.date) + " " + string(c.time))
-	offset, offsetErr := parcel.ParseOffset(string(c.gmtOffset))
+	written := strings.TrimSpace(c.date.String() + " " + c.time.String())
+	offset, offsetErr := parcel.ParseOffset(c.gmtOffset.String())
 	switch {
 	case local.IsZero() && !hasGMT:
 		return parcel.Moment{}, fmt.Errorf("no date: %w", parcel.ErrMalformed)
 	case local.IsZero():
-		written = strings.TrimSpace(string(c.gmtDate) + " " + string(c.gmtTime))
+		written = strings.TrimSpace(c.gmtDate.String() + " " + c.gmtTime.String())
 		return parcel.ReportedMoment(written, gmt.In(time.FixedZone("", offset))), nil
 	case !hasClock:
 		zone, certainty := parcel.ZoneFor(place)
@@ -520,7 +504,7 @@ func face(date, clock text) (t time.Time, hasClock bool, err error) {
 // digits drops what stands between digits; a text that holds anything but
 // digits and separators is kept, so that reading it fails.
 func digits(t text) string {
-	return strings.NewReplacer("-", "", ":", "", "/", "", " ", "").Replace(string(t))
+	return strings.NewReplacer("-", "", ":", "", "/", "", " ", "").Replace(t.String())
 }
 
 // leftAt reads deliveryInformation.location, UPS's word for where the driver
@@ -560,7 +544,7 @@ func (d *decoder) receiver(scans []parcel.Observation, location text) {
 // DEL is history, which the delivery scan tells better.
 func (d *decoder) estimate(dates list, number string) {
 	var day text
-	for _, raw := range dates {
+	for _, raw := range dates.Items {
 		var dd deliveryDate
 		if read(raw, &dd) != nil || dd.Date == "" {
 			continue

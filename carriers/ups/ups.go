@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +33,9 @@ const (
 
 	tokenPath = "/security/v1/oauth/token"
 	trackPath = "/api/track/v1/details/"
+
+	// maxTokenSeconds bounds what a token says of its life, which is four hours.
+	maxTokenSeconds = 24 * 60 * 60
 
 	defaultLocale = "en_US"
 	defaultSource = "milepost"
@@ -116,7 +118,10 @@ func bind(s *carriers.Spec, env carriers.Env) (carriers.Carrier, error) {
 		locale:       cmp.Or(env.Settings["locale"], defaultLocale),
 		credential:   env.Settings["push_credential"],
 	}
+	base, err := url.Parse(u.base)
 	switch {
+	case err != nil || base.Host == "":
+		return nil, fmt.Errorf("ups: base URL has no host: %w", parcel.ErrInvalid)
 	case u.clientID == "" && u.clientSecret != "":
 		return nil, fmt.Errorf("ups: setting client_id: missing beside client_secret: %w", parcel.ErrInvalid)
 	case u.clientID != "" && u.clientSecret == "":
@@ -135,9 +140,10 @@ func (u *ups) Fetch(ctx context.Context, queries []carriers.Query) ([]parcel.Pay
 	}
 	payloads := make([]parcel.Payload, 0, len(queries))
 	for _, q := range queries {
-		p, err := u.ask(ctx, q.Number)
+		number := parcel.NormalizeNumber(q.Number)
+		p, err := u.ask(ctx, number)
 		if err != nil {
-			return payloads, fmt.Errorf("ups: fetch %s: %w", q.Number, err)
+			return payloads, fmt.Errorf("ups: fetch %s: %w", number, err)
 		}
 		payloads = append(payloads, p)
 	}
@@ -187,9 +193,9 @@ func aboutNumber(e *carrierkit.StatusError) bool {
 	if json.Unmarshal(e.Body, &doc) != nil {
 		return false
 	}
-	for _, raw := range doc.Response.Errors {
+	for _, raw := range doc.Response.Errors.Items {
 		var fault message
-		if read(raw, &fault) == nil && (fault.Code == codeUnknownNumber || fault.Code == codeBadNumber) {
+		if read(raw, &fault) == nil && fault.aboutNumber() {
 			return true
 		}
 	}
@@ -223,13 +229,13 @@ func (u *ups) newToken(ctx context.Context) (string, time.Time, error) {
 	if err := json.Unmarshal(resp.Body, &answer); err != nil {
 		return "", time.Time{}, fmt.Errorf("answer: %v: %w", err, parcel.ErrMalformed)
 	}
-	seconds, err := strconv.Atoi(string(answer.ExpiresIn))
-	if err != nil || seconds < 0 {
+	seconds, ok := answer.ExpiresIn.Int()
+	if !ok || seconds < 0 {
 		// A token that does not tell its life serves the call at hand only.
-		return string(answer.AccessToken), time.Time{}, nil
+		return answer.AccessToken.String(), time.Time{}, nil
 	}
 	// Counted from before the call, by our own clock: UPS's may be off.
-	return string(answer.AccessToken), asked.Add(time.Duration(min(seconds, 24*60*60)) * time.Second), nil
+	return answer.AccessToken.String(), asked.Add(time.Duration(min(seconds, maxTokenSeconds)) * time.Second), nil
 }
 
 // newTransID makes the unique request id that UPS asks for (RFC 9562, version 4).

@@ -1,3 +1,3 @@
 package all
 
-import _ "github.com/milepost-gateway/milepost/carriers/russian-post" // registers itself
+import _ "github.com/milepost-gateway/milepost/carriers/russian-post" // Russian Post

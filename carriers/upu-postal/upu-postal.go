@@ -222,32 +222,35 @@ func (c *carrier) observe(e event, way *way) parcel.Observation {
 type way struct {
 	origin, destination parcel.Country
 	here                parcel.Country
+	crossed             bool // a border, since the origin
 }
 
 // place reads a location: an IMPC code, a postcode, or the name of a town.
 func (w *way) place(code, location string) parcel.Place {
 	location = strings.TrimSpace(location)
-	if p, ok := parcel.ParseImpc(location); ok {
+	p, isOffice := parcel.ParseImpc(location)
+	switch {
+	case isOffice:
+		w.crossed = w.crossed || w.here != "" && p.Country != w.here
 		w.here = p.Country
-		if code == "EMC" || code == "EMK" {
-			w.here = w.beyond(p.Country)
-		}
-		return p
-	}
-	if location == "" {
-		return parcel.Place{}
-	}
-	if w.here == "" {
+	case inward(code) && !w.crossed && w.destination != "":
+		w.here, w.crossed = w.destination, true
+	case w.here == "":
 		w.here = w.origin
 		if inward(code) {
 			w.here = w.destination
 		}
 	}
-	p := parcel.Place{Country: w.here}
-	if strings.ContainsAny(location, "0123456789") {
-		p.Postcode = location
-	} else {
-		p.City = location
+	if !isOffice && location != "" {
+		p.Country = w.here
+		if strings.ContainsAny(location, "0123456789") {
+			p.Postcode = location
+		} else {
+			p.City = location
+		}
+	}
+	if code == "EMC" || code == "EMK" {
+		w.here, w.crossed = w.beyond(w.here), true
 	}
 	return p
 }

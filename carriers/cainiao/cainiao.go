@@ -89,13 +89,16 @@ func spec() carriers.Spec {
 			{Name: "language", Doc: "language of descriptions", Default: defaultLanguage},
 		},
 		Kinds: []carriers.PayloadKind{
+			{Name: kindTrace, Source: parcel.SourcePoll, Doc: "answer of the LINK trace API", Sniff: func(b []byte) bool {
+				return carrierkit.SniffJSON(b, "success") && !carrierkit.SniffJSON(b, "module")
+			}},
 			{Name: kindQuery, Source: parcel.SourcePoll, Doc: "answer of the public query", Sniff: func(b []byte) bool {
 				return carrierkit.SniffJSON(b, "module")
 			}},
-			{Name: kindTrace, Source: parcel.SourcePoll, Doc: "answer of the LINK trace API", Sniff: func(b []byte) bool {
-				return carrierkit.SniffJSON(b, "success")
-			}},
 			{Name: kindPush, Source: parcel.SourceWebhook, Doc: "signed form with an event", Sniff: func(b []byte) bool {
+				if carrierkit.SniffJSON(b) {
+					return carrierkit.SniffJSON(b, "logistics_interface")
+				}
 				_, err := formMessage(b)
 				return err == nil
 			}},

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/carriers/carriertest"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
@@ -403,6 +404,24 @@ func TestDecodeAnswersWithoutParcel(t *testing.T) {
 	}
 }
 
+func TestDecodeLinkAnswer(t *testing.T) {
+	r := decode(t, kindTrace, "link-trace-answer.json", "LP00612345671203")
+	var got []string
+	for _, o := range r.Observations {
+		got = append(got, strings.Join([]string{o.OwnCode, string(o.Code), o.Occurred.Offset(), string(o.Occurred.Certainty), o.Language, o.NextNumber, o.NextCarrier, o.Words}, "|"))
+	}
+	want := []string{
+		"GTMS_STA_SIGNED|READY_FOR_PICKUP|+03:00|REPORTED|en-US|||Parcel signed for by the station, tel. [redacted]",
+		"CC_HO_OUT_SUCCESS|IMPORT_CUSTOMS_RELEASED|+03:00|REPORTED|en-US|RA644000120RU|russian-post|Departed from customs",
+		"CC_TRANS_START|TRANSIT_COUNTRY_ARRIVED|+08:00|ASSUMED|en-US|||Transit customs clearance started",
+		"COMMON_INTRANSIT|IN_TRANSIT|+08:00|ASSUMED|zh|||快件运输中，快递员：[redacted] [redacted]",
+		"ZZ_NEW_CODE|UNKNOWN|+08:00|REPORTED|en-US|||Something new",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+}
+
 func TestBadItemHidesNoOther(t *testing.T) {
 	body := `{"module":["what",{"detailList":[]},{"mailNo":12345678901234567890,"detailList":[
 		7,
@@ -668,12 +687,15 @@ func TestFakePush(t *testing.T) {
 	}
 }
 
+func TestExam(t *testing.T) { carriertest.Run(t, name) }
+
 func FuzzDecode(f *testing.F) {
 	for _, file := range []string{"query-journey-delivered.json", "query-exception-customs.json", "query-unknown.json", "push-event.decoded.json", "push-reply-bad-signature.json"} {
 		f.Add(kindQuery, sample(f, file))
 		f.Add(kindPush, sample(f, file))
 	}
 	f.Add(kindPush, sample(f, "push-event.form.txt"))
+	f.Add(kindTrace, sample(f, "link-trace-answer.json"))
 	f.Add(kindQuery, []byte(`{"module":[{"mailNo":"LP1","detailList":[{"actionCode":"SIGNED","time":1793377205000,"desc":"签收人：张三 电话13812345678 <b>&amp;</b>"}]}]}`))
 	c := account(f, nil)
 	f.Fuzz(func(t *testing.T, kind string, body []byte) {

@@ -225,6 +225,9 @@ func (d *decoder) observe(v view, number string) error {
 	row := d.row(own)
 	said, _ := v.text(fieldWords)
 	said = maskContacts(strings.TrimSpace(carrierkit.StripMarkup(said)))
+	if own == "" && said == "" {
+		return fmt.Errorf("neither code nor words: %w", parcel.ErrMalformed)
+	}
 	o := parcel.Observation{
 		Carrier:     name,
 		Number:      number,

@@ -177,11 +177,29 @@ var (
 	nameAfterWord = regexp.MustCompile(`(快递员|派送员|派件员|投递员|业务员|签收人|收件人)(\s*[:：【]\s*)[^\[\]【】,，。;；:：\s]{1,20}`)
 )
 
+// minPhone is the fewest digits that make a phone number.
+const minPhone = 6
+
 // maskContacts hides phones and names in a sentence. Masking twice changes
-// nothing more.
+// nothing more. Most sentences have neither digits enough nor a name announced,
+// and cost one pass.
 func maskContacts(said string) string {
+	digits, announced := 0, false
+	for _, r := range said {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case r == ':', r == '：', r == '【':
+			announced = true
+		}
+	}
 	mark := carrierkit.Redacted(said)
-	said = nameAfterWord.ReplaceAllString(said, "${1}${2}"+mark)
+	if announced {
+		said = nameAfterWord.ReplaceAllString(said, "${1}${2}"+mark)
+	}
+	if digits < minPhone {
+		return said
+	}
 	said = phoneAfterWord.ReplaceAllString(said, "${1}${2}"+mark)
 	said = phoneAbroad.ReplaceAllLiteralString(said, mark)
 	return phoneChina.ReplaceAllLiteralString(said, mark)

@@ -350,6 +350,9 @@ func (d *decoder) observe(number string, s status, c clock, place parcel.Place) 
 		return err
 	}
 	own := ownCode(s)
+	if own == "" && words == "" {
+		return fmt.Errorf("neither code nor words: %w", parcel.ErrMalformed)
+	}
 	row := d.row(s, words)
 	d.reading.Observations = append(d.reading.Observations, parcel.Observation{
 		Carrier:     name,

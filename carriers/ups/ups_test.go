@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/carriers/carriertest"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
@@ -235,11 +236,12 @@ func TestBadItemHidesNoOther(t *testing.T) {
 			{"status":{"type":"I","code":"AR","statusCode":5,"description":null},"location":null,"date":20261018,"time":"224400","gmtOffset":"-04:00"},
 			{"status":{"type":"I","code":"DP","statusCode":"005"},"date":"yesterday","time":"noon"},
 			7,
-			{"status":"delivered","location":{"address":{"countryCode":"DE"}},"date":"20261018","time":"101500"},
+			{"status":"delivered","date":"20261018","time":"101500"},
+			{"status":{"description":"Something else"},"location":{"address":{"countryCode":"DE"}},"date":"20261018","time":"101500"},
 			{"status":{"type":"D","statusCode":"011"},"date":"20261019","time":""}
 		]}, 3]}]}}`
 	r, err := account(t, carriers.Env{}).Decode(parcel.Payload{Kind: kindTrack, Body: []byte(body)})
-	for _, item := range []string{"shipment 1:", "shipment 2, package 1, activity 2:", "shipment 2, package 1, activity 3:", "shipment 2, package 2:"} {
+	for _, item := range []string{"shipment 1:", "shipment 2, package 1, activity 2:", "shipment 2, package 1, activity 3:", "shipment 2, package 1, activity 4:", "shipment 2, package 2:"} {
 		if err == nil || !strings.Contains(err.Error(), item) {
 			t.Errorf("error does not name %q: %v", item, err)
 		}
@@ -622,6 +624,8 @@ func TestRequest(t *testing.T) {
 		t.Errorf("headers %v", track.Header)
 	}
 }
+
+func TestExam(t *testing.T) { carriertest.Run(t, name) }
 
 func FuzzDecode(f *testing.F) {
 	samples, err := filepath.Glob("testdata/*.json")

@@ -265,6 +265,7 @@ func (e *encoder) journey(j *parcel.Journey) {
 		text(e, x.Severity)
 		text(e, x.Reason)
 		text(e, x.With)
+		text(e, x.Border)
 		e.index(x.Opened)
 		e.index(x.Closed)
 		text(e, x.Closure)
@@ -689,7 +690,7 @@ func (d *decoder) journey(j *parcel.Journey) {
 	read(d, &j.Outcome)
 	j.OutcomeEvent = d.index(d.events)
 	d.moment(&j.ReturnedAt)
-	j.Exceptions = alloc[parcel.Exception](d.length(10))
+	j.Exceptions = alloc[parcel.Exception](d.length(11))
 	for i := range j.Exceptions {
 		x := &j.Exceptions[i]
 		read(d, &x.Key)
@@ -697,6 +698,7 @@ func (d *decoder) journey(j *parcel.Journey) {
 		read(d, &x.Severity)
 		read(d, &x.Reason)
 		read(d, &x.With)
+		read(d, &x.Border)
 		x.Opened = d.index(d.events)
 		x.Closed = d.index(d.events)
 		read(d, &x.Closure)

@@ -118,7 +118,7 @@ func (w *where) shipments(f *ShipmentFilter) {
 		w.and("s.milestone = ANY(?)", integers(w.s, ranks))
 	}
 	if f.Open != nil {
-		w.and("s.open = ?", flag(*f.Open))
+		w.and("s.open = ?", bit(*f.Open))
 	}
 	anyOf(w, "s.outcome", f.Outcomes)
 	if f.AnyException {

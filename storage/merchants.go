@@ -23,7 +23,7 @@ func (s *Store) CreateMerchant(ctx context.Context, m Merchant) error {
 	}
 	return s.Update(ctx, func(ctx context.Context, tx *Tx) error {
 		_, err := tx.exec(ctx, "create merchant", `INSERT INTO merchants (`+merchantColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
-			m.ID, clean(m.Name), m.DefaultLocale, flag(m.TrackPublic), clean(m.SupportURL), micros(m.CreatedAt))
+			m.ID, clean(m.Name), m.DefaultLocale, bit(m.TrackPublic), clean(m.SupportURL), micros(m.CreatedAt))
 		return err
 	})
 }
@@ -33,7 +33,7 @@ func (s *Store) CreateMerchant(ctx context.Context, m Merchant) error {
 func (s *Store) UpdateMerchant(ctx context.Context, m Merchant) error {
 	return s.Update(ctx, func(ctx context.Context, tx *Tx) error {
 		n, err := tx.exec(ctx, "update merchant", `UPDATE merchants SET name = ?, default_locale = ?, track_public = ?, support_url = ? WHERE id = ?`,
-			clean(m.Name), m.DefaultLocale, flag(m.TrackPublic), clean(m.SupportURL), m.ID)
+			clean(m.Name), m.DefaultLocale, bit(m.TrackPublic), clean(m.SupportURL), m.ID)
 		if err == nil && n == 0 {
 			return s.fail(ctx, "update merchant", sql.ErrNoRows)
 		}

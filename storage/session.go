@@ -282,7 +282,7 @@ func instant(v int64) time.Time {
 	return time.UnixMicro(v).UTC()
 }
 
-func flag(b bool) int64 {
+func bit(b bool) int64 {
 	if b {
 		return 1
 	}

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// serveEvents answers an operation as an event stream: the distinct
+// connections mode of the GraphQL over SSE protocol, one operation for each
+// request. A comment is sent where nothing else was for a while, so that
+// nobody between here and the client takes the silence for the end.
+func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request, op *operation) {
+	ctx, cancel := context.WithCancelCause(graphContext(r.Context(), op.caller))
+	defer cancel(nil)
+	s := &eventStream{g: g, w: w, control: http.NewResponseController(w), cancel: cancel}
+	if !g.open.enter(s, g.Limits.Sockets) {
+		g.refuseHTTP(w, r, http.StatusServiceUnavailable, g.unavailable("Too many streams are open."))
+		return
+	}
+	defer g.open.leave(s)
+	defer s.end()
+	h := w.Header()
+	h.Set("Content-Type", mediaEvents+"; charset=utf-8")
+	h.Set("X-Accel-Buffering", "no")
+	if s.send(comment) != nil {
+		return
+	}
+	var body []byte
+	err := g.stream(ctx, op, func(response *graphql.Response) error {
+		body = append(body[:0], "event: next\ndata: "...)
+		body = appendResponse(body, response, op.price, true)
+		body = append(body, "\n\n"...)
+		return s.send(body)
+	})
+	var no *refusal
+	switch {
+	case errors.As(err, &no):
+	case errors.Is(err, errNoKey):
+		no = g.refuse(http.StatusUnauthorized, g.callerError(ctx, err))
+	case err != nil:
+		return // the client has left, or shall come back elsewhere
+	}
+	if no != nil {
+		s.send(append(appendRefusal([]byte("event: next\ndata: "), no), "\n\n"...))
+	}
+	s.send([]byte("event: complete\ndata:\n\n"))
+}
+
+// comment is an event that says nothing.
+var comment = []byte(":\n\n")
+
+// eventStream writes to one client, one event at a time.
+type eventStream struct {
+	g       *Gateway
+	control *http.ResponseController
+	cancel  context.CancelCauseFunc
+
+	mu      sync.Mutex
+	w       http.ResponseWriter
+	ended   bool // the handler is about to return; nothing may be written
+	written time.Time
+}
+
+var _ connection = (*eventStream)(nil)
+
+func (s *eventStream) send(event []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return errGoAway
+	}
+	s.written = s.g.Wall.Now()
+	s.control.SetWriteDeadline(s.written.Add(s.g.Limits.WriteTime))
+	if _, err := s.w.Write(event); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+func (s *eventStream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+}
+
+// beat implements connection: it says nothing, if nothing else was said.
+func (s *eventStream) beat(now time.Time) {
+	s.mu.Lock()
+	due := now.Sub(s.written) >= s.g.Limits.Heartbeat
+	s.mu.Unlock()
+	if due {
+		if err := s.send(comment); err != nil {
+			s.cancel(err)
+		}
+	}
+}
+
+// goAway implements connection: the stream ends where it is, without complete,
+// so that its client comes back and goes on from its cursor.
+func (s *eventStream) goAway() { s.cancel(errGoAway) }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/carriers/carriertest"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
@@ -57,6 +58,8 @@ func instant(t testing.TB, s string) time.Time {
 	}
 	return at
 }
+
+func TestExam(t *testing.T) { carriertest.Run(t, name) }
 
 type told struct {
 	Own    string

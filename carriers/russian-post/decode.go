@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -448,15 +447,26 @@ func (p *post) readOperation(number string, op operation) (parcel.Observation, e
 	case op.index != abroadIndex:
 		place.Postcode = op.index
 	}
-	// Abroad, the clock is taken for that of the country that issued the number.
-	occurred, err := p.zones.Local(op.date, "02.01.2006 15:04:05", place, at.MainZone(), parcel.CertaintyAssumed)
-	if err == nil && occurred.IsZero() {
-		err = fmt.Errorf("no time: %w", parcel.ErrMalformed)
-	}
+	occurred, err := p.local(op.date, place, at)
 	if err != nil {
 		return parcel.Observation{}, err
 	}
-	return p.observation(number, own, op.name, "", occurred, place, way.contexts(at)), nil
+	o := p.observation(number, own, op.name, "", occurred, place, way.contexts(at))
+	if place.Country == "" && (o.Code == parcel.CodeTransitCountryArrived || o.Code == parcel.CodeTransitCountryDeparted) {
+		// Whose transit it was nobody says, so neither whose clock.
+		o.Occurred.Zone, o.Occurred.Certainty = "", parcel.CertaintyUnknown
+	}
+	return o, nil
+}
+
+// local reads the time of batch access by the postcode. Abroad, the clock is
+// taken for that of the country that issued the number.
+func (p *post) local(text string, place parcel.Place, at parcel.Country) (parcel.Moment, error) {
+	occurred, err := p.zones.Local(text, "02.01.2006 15:04:05", place, at.MainZone(), parcel.CertaintyAssumed)
+	if err == nil && occurred.IsZero() {
+		err = fmt.Errorf("no time: %w", parcel.ErrMalformed)
+	}
+	return occurred, err
 }
 
 func (p *post) observation(number, own, words, detail string, occurred parcel.Moment, place parcel.Place, contexts []string) parcel.Observation {
@@ -581,26 +591,86 @@ func (r route) contexts(at parcel.Country) []string {
 	}
 }
 
-// What Redact replaces: the names of sender and recipient, and the login at the
-// end of a ticket. Bytes are searched rather than elements read, so that the
-// names go from an answer torn in the middle too.
-var (
-	senderName    = regexp.MustCompile(`(?s)(<(?:[\w.-]+:)?Sndr(?:\s(?:[^<>]*[^<>/])?)?>)(.*?)(</(?:[\w.-]+:)?Sndr\s*>|\z)`)
-	recipientName = regexp.MustCompile(`(?s)(<(?:[\w.-]+:)?Rcpn(?:\s(?:[^<>]*[^<>/])?)?>)(.*?)(</(?:[\w.-]+:)?Rcpn\s*>|\z)`)
-	ticketLogin   = regexp.MustCompile(`(<value>\s*\d{17})([^<\s]+)()`)
-)
-
 // Redact replaces the names of sender and recipient, and the account's login
-// inside a ticket.
+// at the end of a ticket. It searches bytes rather than reading elements, so
+// that the names go from an answer torn in the middle too.
 func (p *post) Redact(payload parcel.Payload) parcel.Payload {
-	for _, secret := range [...]*regexp.Regexp{senderName, recipientName, ticketLogin} {
-		if !secret.Match(payload.Body) {
-			continue
-		}
-		payload.Body = secret.ReplaceAllFunc(payload.Body, func(found []byte) []byte {
-			part := secret.FindSubmatch(found)
-			return bytes.Join([][]byte{part[1], []byte(carrierkit.Redacted(string(part[2]))), part[3]}, nil)
-		})
+	for _, personal := range [...]string{"Sndr", "Rcpn"} {
+		payload.Body = redactText(payload.Body, personal, 0)
+	}
+	if bytes.Contains(payload.Body, []byte(methodTicket)) {
+		payload.Body = redactText(payload.Body, "value", ticketTime)
 	}
 	return payload
+}
+
+// ticketTime is the length of a ticket's date and time; the login follows.
+const ticketTime = len("20060102150405000")
+
+// redactText replaces the text of each element of that local name, but for the
+// bytes at its beginning that are to be kept. An element that does not end
+// loses all that follows.
+func redactText(body []byte, local string, keep int) []byte {
+	var out []byte
+	at := 0
+	for {
+		_, from, ok := nextTag(body, at, "", local)
+		if !ok {
+			break
+		}
+		to, after, closed := nextTag(body, from, "/", local)
+		if !closed {
+			to, after = len(body), len(body)
+		}
+		text := body[from:to]
+		kept := text[:min(keep, len(text))]
+		out = append(append(out, body[at:from]...), kept...)
+		out = append(out, carrierkit.Redacted(string(text[len(kept):]))...)
+		out = append(out, body[to:after]...)
+		at = after
+	}
+	if out == nil {
+		return body
+	}
+	return append(out, body[at:]...)
+}
+
+// Tags are looked for within these bounds, so that a body made to be searched
+// for ever is not.
+const (
+	maxPrefix = 64
+	maxTag    = 1024
+)
+
+// nextTag finds the next start tag (slash "") or end tag (slash "/") of an
+// element by its local name, whatever its prefix. Empty-element tags have no
+// text and are passed over.
+func nextTag(body []byte, at int, slash, local string) (from, to int, ok bool) {
+	for {
+		i := bytes.Index(body[at:], []byte(local))
+		if i < 0 {
+			return 0, 0, false
+		}
+		i += at
+		floor := max(at, i-maxPrefix)
+		at = i + len(local)
+		open := bytes.LastIndexByte(body[floor:i], '<')
+		if open < 0 {
+			continue
+		}
+		open += floor
+		prefix, isTag := bytes.CutPrefix(body[open+1:i], []byte(slash))
+		if n := len(prefix); !isTag || n > 0 && (prefix[n-1] != ':' || bytes.ContainsAny(prefix[:n-1], " \t\r\n/>:")) {
+			continue
+		}
+		length := bytes.IndexByte(body[at:min(len(body), at+maxTag)], '>')
+		if length < 0 {
+			continue
+		}
+		rest := body[at : at+length]
+		if len(rest) > 0 && (bytes.IndexByte([]byte(" \t\r\n"), rest[0]) < 0 || rest[len(rest)-1] == '/') {
+			continue
+		}
+		return open, at + length + 1, true
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/carriers/carriertest"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
@@ -62,6 +64,20 @@ func instant(t testing.TB, s string) time.Time {
 		t.Fatal(err)
 	}
 	return at
+}
+
+func TestExam(t *testing.T) { carriertest.Run(t, name) }
+
+// The same exam by tickets.
+func TestExamByTicket(t *testing.T) {
+	s := spec()
+	bySingle := s.New
+	s.New = func(env carriers.Env) (carriers.Carrier, error) {
+		env.Settings = maps.Clone(env.Settings)
+		env.Settings["mode"] = "batch"
+		return bySingle(env)
+	}
+	carriertest.RunSpec(t, s, "testdata")
 }
 
 // told is what a test looks at in an observation.

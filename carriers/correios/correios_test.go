@@ -695,3 +695,65 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// The samples end as expected.
+func TestOutcomes(t *testing.T) {
+	c := bound(t, carriers.Env{})
+	rd, err := c.Decode(sample(t, batchFile, delivered, returned, unknown))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, number string
+		events       int
+		outcome      parcel.Outcome
+		closed       []parcel.ExceptionKind
+	}{
+		{"delivered after duty was paid", delivered, 10, parcel.OutcomeDelivered, []parcel.ExceptionKind{parcel.ExceptionCustomsHeld, parcel.ExceptionActionRequired}},
+		{"delivered to the sender", returned, 8, parcel.OutcomeReturned, []parcel.ExceptionKind{parcel.ExceptionAttemptFailed, parcel.ExceptionReturning}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var rows []parcel.Event
+			for _, o := range rd.Observations {
+				if o.Number == tt.number {
+					rows = append(rows, parcel.Event{Observation: o, EventKey: o.Key(), EventDigest: o.Digest()})
+				}
+			}
+			s := parcel.Shipment{}
+			s.Origin.Country, s.Destination.Country = "CN", "BR"
+			j := parcel.Fold(&s, nil, rows)
+			if len(j.Events) != tt.events || j.Outcome != tt.outcome {
+				t.Errorf("%d events, outcome %q: want %d, %q", len(j.Events), j.Outcome, tt.events, tt.outcome)
+			}
+			var closed []parcel.ExceptionKind
+			for _, x := range j.Exceptions {
+				if x.Open() {
+					t.Errorf("%s is open", x.Kind)
+				}
+				closed = append(closed, x.Kind)
+			}
+			if diff := cmp.Diff(tt.closed, closed); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// "Disregard the previous information" takes back what was said before it.
+func TestRetractionFolds(t *testing.T) {
+	c := bound(t, carriers.Env{})
+	rd, err := c.Decode(object1(delivered, `{"codigo":"EST","tipo":"9","dtHrCriado":"2026-11-05T16:00:00"},
+		{"codigo":"BDE","tipo":"01","dtHrCriado":"2026-11-05T15:22:10"},{"codigo":"OEC","tipo":"01","dtHrCriado":"2026-11-05T09:04:33"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []parcel.Event
+	for _, o := range rd.Observations {
+		rows = append(rows, parcel.Event{Observation: o, EventKey: o.Key(), EventDigest: o.Digest()})
+	}
+	s := parcel.Shipment{}
+	s.Origin.Country, s.Destination.Country = "CN", "BR"
+	if j := parcel.Fold(&s, nil, rows); j.Milestone != parcel.MilestoneOutForDelivery || j.Outcome != "" {
+		t.Errorf("%s, outcome %q: want OUT_FOR_DELIVERY and none", j.Milestone, j.Outcome)
+	}
+}

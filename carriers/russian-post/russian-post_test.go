@@ -947,3 +947,60 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// The samples end as expected, whichever service told them.
+func TestOutcomes(t *testing.T) {
+	p := bind(t, nil)
+	rows := func(number string, payloads ...parcel.Payload) []parcel.Event {
+		var out []parcel.Event
+		for _, payload := range payloads {
+			rd, err := p.Decode(payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range rd.Observations {
+				if o.Number == number {
+					out = append(out, parcel.Event{Observation: o, EventKey: o.Key(), EventDigest: o.Digest()})
+				}
+			}
+		}
+		return out
+	}
+	batch := sample(t, "batch-4-answer.xml", kindBatch, delivered, refused, unknown)
+	for _, tt := range []struct {
+		name, number string
+		payloads     []parcel.Payload
+		events       int
+		milestone    parcel.Milestone
+		outcome      parcel.Outcome
+		open, closed []parcel.ExceptionKind
+	}{
+		{"delivered, single", delivered, []parcel.Payload{sample(t, "single-journey-delivered.xml", kindSingle, delivered)}, 11,
+			parcel.MilestoneDelivered, parcel.OutcomeDelivered, nil, nil},
+		{"delivered, batch", delivered, []parcel.Payload{batch}, 11, parcel.MilestoneDelivered, parcel.OutcomeDelivered, nil, nil},
+		{"delivered, both", delivered, []parcel.Payload{batch, sample(t, "single-journey-delivered.xml", kindSingle, delivered)}, 11,
+			parcel.MilestoneDelivered, parcel.OutcomeDelivered, nil, nil},
+		{"returning, both", refused, []parcel.Payload{sample(t, "single-exception-customs-refusal.xml", kindSingle, refused), batch}, 9,
+			parcel.MilestoneDestinationArrived, "", []parcel.ExceptionKind{parcel.ExceptionReturning}, []parcel.ExceptionKind{parcel.ExceptionCustomsHeld}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := parcel.Shipment{}
+			s.Origin.Country, s.Destination.Country = "CN", "RU"
+			j := parcel.Fold(&s, nil, rows(tt.number, tt.payloads...))
+			if len(j.Events) != tt.events || j.Milestone != tt.milestone || j.Outcome != tt.outcome {
+				t.Errorf("%d events, %s, outcome %q: want %d, %s, %q", len(j.Events), j.Milestone, j.Outcome, tt.events, tt.milestone, tt.outcome)
+			}
+			var open, closed []parcel.ExceptionKind
+			for _, x := range j.Exceptions {
+				if x.Open() {
+					open = append(open, x.Kind)
+				} else {
+					closed = append(closed, x.Kind)
+				}
+			}
+			if !slices.Equal(open, tt.open) || !slices.Equal(closed, tt.closed) {
+				t.Errorf("open %v, closed %v: want %v, %v", open, closed, tt.open, tt.closed)
+			}
+		})
+	}
+}

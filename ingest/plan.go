@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/milepost-gateway/milepost/parcel"
@@ -26,7 +27,7 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking, holders int
 		}
 		return time.Time{}
 	}
-	if t.HeardAt.IsZero() {
+	if t.HeardAt.IsZero() || onlyPushed(j, t) {
 		return now
 	}
 	if t.Finding != parcel.FindingFound {
@@ -40,6 +41,21 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking, holders int
 		wait = max(wait, now.Sub(last.Occurred.At)/24)
 	}
 	return now.Add(clampDuration(wait, budget, longestWait))
+}
+
+// onlyPushed tells whether a number was never asked for: a push brings one
+// event, and the history before it is still the carrier's to tell.
+func onlyPushed(j *parcel.Journey, t *parcel.Tracking) bool {
+	if t.HeardBy != parcel.SourceWebhook || t.Failures > 0 {
+		return false
+	}
+	for i := range j.Events {
+		if e := &j.Events[i]; e.Carrier == t.Carrier && e.Number == t.Number &&
+			slices.ContainsFunc(e.Witnesses, func(w parcel.Witness) bool { return w.Source != parcel.SourceWebhook }) {
+			return false
+		}
+	}
+	return true
 }
 
 // afterFailure plans the next look after an attempt failed: doubling from a

@@ -284,7 +284,9 @@ func (t *numberTask) apply(u *unit) error {
 	leg := s.now.Journey.Legs[i]
 	t.number = cmp.Or(t.change.Number, leg.Number)
 	t.carrier = t.change.Carrier
-	if t.carrier == "" && t.change.Number != "" {
+	// A number of the same form stays with the carrier; one of another form is
+	// another carrier's.
+	if t.carrier == "" && t.g.carrierOf(t.number) != t.g.carrierOf(leg.Number) {
 		t.carrier = t.g.carrierOf(t.number)
 	}
 	t.carrier = cmp.Or(t.carrier, leg.Carrier)

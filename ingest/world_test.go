@@ -106,11 +106,14 @@ func (w *world) start(accounts []ingest.Account) *ingest.Ingest {
 	return g
 }
 
+// credentials are the settings without which an adapter cannot ask or verify.
+var credentials = []string{"client_id", "client_secret", "push_credential", "secret", "provider_id", "pull_api", "user", "access_code", "postage_card", "login", "password", "token"}
+
 func (w *world) account(spec carriers.Spec) {
 	settings := map[string]string{}
 	for _, s := range spec.Settings {
 		settings[s.Name] = s.Default
-		if s.Default == "" && (s.Required || s.Secret) {
+		if s.Default == "" && slices.Contains(credentials, s.Name) {
 			settings[s.Name] = "test-" + s.Name
 		}
 	}

@@ -675,3 +675,42 @@ func TestTwoMerchantsOneNumber(t *testing.T) {
 		}
 	})
 }
+
+// TestTicketIsNoTrouble: a post that answers by ticket is asked again when it
+// says so, and nothing is reported wrong meanwhile.
+func TestTicketIsNoTrouble(t *testing.T) {
+	eachStore(t, func(t *testing.T, w *world) {
+		key := parcel.NumberKey{Carrier: "russian-post", Number: "RB518204475CN"}
+		s := w.register("r", "CN", "RU", leg(key.Carrier, key.Number))
+		ticket := sample(t, "russian-post", "", "batch-3-not-ready.xml")
+		ticket.Kind = kindOf(t, ticket.Carrier, ticket.Body)
+		accounts := append([]ingest.Account{}, w.accounts...)
+		for i := range accounts {
+			if accounts[i].Spec.Name == key.Carrier {
+				accounts[i].Carrier = ticketed{accounts[i].Carrier, ticket}
+			}
+		}
+		g := w.start(accounts)
+		got, err := g.Refresh(t.Context(), parcel.RefreshAsk{Keys: []parcel.NumberKey{key}, Wait: 5 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := got[0].Tracking
+		if tr.Trouble != "" || tr.Failures != 0 || tr.NextAt.Sub(now) != 15*time.Minute || !tr.HeardAt.IsZero() {
+			t.Errorf("%+v", tr)
+		}
+		if n := len(w.read(s.ID).Journey.Events); n != 0 {
+			t.Errorf("%d events", n)
+		}
+	})
+}
+
+// ticketed is a carrier whose answer is being worked on.
+type ticketed struct {
+	carriers.Carrier
+	ticket parcel.Payload
+}
+
+func (c ticketed) Fetch(context.Context, []carriers.Query) ([]parcel.Payload, error) {
+	return []parcel.Payload{c.ticket}, nil
+}

@@ -256,6 +256,7 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 	g.counters.call(l.account.Spec.Name, len(queries), g.trade.Now(), g.wall.Now().Sub(began), err)
 
 	heard := map[string]bool{}
+	var later time.Duration
 	for i := range payloads {
 		p := l.stamp(payloads[i])
 		p.Source = cmpSource(l.account.Source, parcel.SourcePoll)
@@ -265,6 +266,7 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 			continue
 		}
 		r := &receipts[0].Reading
+		later = max(later, r.RetryAfter)
 		for k := range r.Observations {
 			heard[r.Observations[k].Number] = true
 		}
@@ -275,7 +277,7 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 			err = errors.Join(err, receipts[0].Problem)
 		}
 	}
-	l.land(batch, heard, err)
+	l.land(&landing{lane: l, batch: batch, heard: heard, failure: err, later: later})
 }
 
 // stamp completes a payload that came through this account: whose it is, when
@@ -294,19 +296,18 @@ func cmpSource(own, door parcel.SourceKind) parcel.SourceKind {
 }
 
 // land notes what became of each number and lets the waiting go on.
-func (l *lane) land(batch []*flight, heard map[string]bool, failure error) {
+func (l *lane) land(t *landing) {
 	g := l.g
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), l.callLimit())
 	defer cancel()
-	t := &landing{lane: l, batch: batch, heard: heard, failure: failure}
 	if err := g.writer.do(ctx, t); err != nil {
 		g.log.Warn("cannot note what came of a call", "carrier", l.account.Spec.Name, "error", err)
 	}
-	for _, fl := range batch {
+	for _, fl := range t.batch {
 		g.flights.land(fl)
 	}
-	if failure != nil {
-		g.log.Info("carrier did not answer in full", "carrier", l.account.Spec.Name, "account", l.account.Name, "numbers", len(batch), "heard", len(heard), "error", failure)
+	if t.failure != nil {
+		g.log.Info("carrier did not answer in full", "carrier", l.account.Spec.Name, "account", l.account.Name, "numbers", len(t.batch), "heard", len(t.heard), "error", t.failure)
 	}
 }
 
@@ -318,6 +319,9 @@ type landing struct {
 	batch   []*flight
 	heard   map[string]bool
 	failure error
+	// later is when the carrier asks to be asked again: a ticket is being
+	// worked on, which is no trouble.
+	later time.Duration
 }
 
 func (t *landing) weight() int { return len(t.batch) }
@@ -331,7 +335,12 @@ func (t *landing) needs(n *needs) {
 func (t *landing) apply(u *unit) error {
 	for _, fl := range t.batch {
 		tr := &u.numbers[fl.key].Tracking
-		if !t.heard[fl.key.Number] {
+		switch {
+		case t.heard[fl.key.Number]:
+		case t.failure == nil && t.later > 0:
+			tr.NextAt = u.now.Add(t.later)
+			u.trackings[fl.key] = struct{}{}
+		default:
 			cause := t.failure
 			if cause == nil {
 				// The carrier answered and said nothing about this number.

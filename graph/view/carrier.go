@@ -1,0 +1,186 @@
+package view
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/milepost-gateway/milepost/graph"
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// Capability is what an adapter can do.
+type Capability string
+
+// The capabilities.
+const (
+	CanPull        Capability = "PULL"
+	CanBatch       Capability = "BATCH"
+	CanWebhook     Capability = "WEBHOOK"
+	CanFile        Capability = "FILE"
+	CanNextCarrier Capability = "NEXT_CARRIER"
+)
+
+// ServiceClass is a kind of service.
+type ServiceClass string
+
+// The classes.
+const (
+	ClassPostal            ServiceClass = "POSTAL"
+	ClassDedicatedLine     ServiceClass = "DEDICATED_LINE"
+	ClassExpress           ServiceClass = "EXPRESS"
+	ClassOverseasWarehouse ServiceClass = "OVERSEAS_WAREHOUSE"
+	ClassDomestic          ServiceClass = "DOMESTIC"
+)
+
+// Carrier is a carrier that this deployment has an adapter for.
+type Carrier struct {
+	Code, Name string
+	// Home is the carrier's country; empty if it has none.
+	Home         parcel.Country
+	Stages       []parcel.Stage
+	Capabilities []Capability
+	Products     []Product
+	// Page is the address of its tracking page, with {number}; empty if none.
+	Page string
+}
+
+// Product is a service level that a carrier sells.
+type Product struct {
+	Code, Name   string
+	ServiceClass ServiceClass
+	// Days that the carrier states; 0 if none.
+	Days int
+	// DeliveryObservable is false for services without a delivery scan.
+	DeliveryObservable bool
+}
+
+// StatedDays are the days that the carrier states.
+func (p Product) StatedDays() (int, bool) { return number(p.Days) }
+
+// IsNode marks it.
+func (*Carrier) IsNode() {}
+
+// ID is the global id.
+func (c *Carrier) ID() string { return graph.MakeID(graph.TypeCarrier, c.Code) }
+
+// Country is the carrier's home.
+func (c *Carrier) Country() (parcel.Country, bool) { return c.Home, c.Home != "" }
+
+// ServiceLevels are its products.
+func (c *Carrier) ServiceLevels(first *int) []Product { return head(c.Products, first, DefaultPage) }
+
+// TrackingPage is the carrier's own page for a number.
+func (c *Carrier) TrackingPage(number string) (string, bool) {
+	return strings.ReplaceAll(c.Page, "{number}", url.QueryEscape(number)), c.Page != ""
+}
+
+// Directory is the carriers that this deployment has adapters for. It must not
+// change once requests are answered.
+type Directory struct {
+	byCode map[string]*Carrier
+	list   []*Carrier
+}
+
+// NewDirectory makes a directory, by code.
+func NewDirectory(carriers []Carrier) *Directory {
+	d := &Directory{byCode: make(map[string]*Carrier, len(carriers))}
+	for i := range carriers {
+		c := carriers[i]
+		if c.Stages == nil {
+			c.Stages = []parcel.Stage{}
+		}
+		if c.Capabilities == nil {
+			c.Capabilities = []Capability{}
+		}
+		d.byCode[c.Code] = &c
+		d.list = append(d.list, &c)
+	}
+	slices.SortFunc(d.list, func(a, b *Carrier) int { return strings.Compare(a.Code, b.Code) })
+	return d
+}
+
+// Get finds a carrier by code.
+func (d *Directory) Get(code string) (*Carrier, bool) {
+	c, ok := d.byCode[code]
+	return c, ok
+}
+
+// List returns all, by code; it must not be written to.
+func (d *Directory) List() []*Carrier { return d.list }
+
+// Candidate is a guess whose number it is.
+type Candidate struct {
+	Code       string
+	Confidence float64
+	Rule       string
+	// CheckDigitValid is nil where there is no check digit.
+	CheckDigitValid *bool
+	Directory       *Directory
+}
+
+// Carrier is the carrier, where there is an adapter for it.
+func (c Candidate) Carrier() (*Carrier, bool) { return c.Directory.Get(c.Code) }
+
+// CarrierPage is a page of carriers.
+type CarrierPage struct {
+	list  []*Carrier
+	total int
+	info  PageInfo
+	lens  *Lens
+}
+
+const carrierList = "carriers"
+
+// Page cuts a list of carriers, which must be in order of code.
+func (lens *Lens) CarrierPage(list []*Carrier, first *int, after *string) (*CarrierPage, error) {
+	lo := 0
+	if after != nil {
+		fields, err := lens.Cursors.OpenFields(carrierList, *after, 1)
+		if err != nil {
+			return nil, parcel.Invalidf(parcel.FaultMalformed, "after", "not a cursor of this list")
+		}
+		for lo < len(list) && list[lo].Code <= fields[0] {
+			lo++
+		}
+	}
+	from, to, info, err := PageArgs{First: first}.cut(len(list), lo, len(list), MaxPage)
+	if err != nil {
+		return nil, err
+	}
+	p := &CarrierPage{list: list[from:to], total: len(list), info: info, lens: lens}
+	if n := len(p.list); n > 0 {
+		p.info.Start, p.info.End = CarrierEdge{p.list[0], lens}, CarrierEdge{p.list[n-1], lens}
+	}
+	return p, nil
+}
+
+// Nodes are the carriers.
+func (p *CarrierPage) Nodes() []*Carrier { return p.list }
+
+// Edges are the carriers with their cursors.
+func (p *CarrierPage) Edges() []CarrierEdge {
+	out := make([]CarrierEdge, len(p.list))
+	for i, c := range p.list {
+		out[i] = CarrierEdge{c, p.lens}
+	}
+	return out
+}
+
+// PageInfo is where the page stands.
+func (p *CarrierPage) PageInfo() PageInfo { return p.info }
+
+// Count is how many there are.
+func (p *CarrierPage) Count() Count { return Count{Value: p.total, Exact: true} }
+
+// CarrierEdge is a carrier in a page.
+type CarrierEdge struct {
+	c    *Carrier
+	lens *Lens
+}
+
+// Node is the carrier.
+func (e CarrierEdge) Node() *Carrier { return e.c }
+
+// Cursor is its place.
+func (e CarrierEdge) Cursor() string { return e.lens.Cursors.SealFields(carrierList, e.c.Code) }

@@ -80,6 +80,7 @@ type testGateway struct {
 	keys   *keyring
 	secret string // of a merchant's key that may introspect
 	log    *bytes.Buffer
+	peers  []*peer
 }
 
 func start(t *testing.T, change func(*Options)) *testGateway {

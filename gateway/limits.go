@@ -130,9 +130,9 @@ type excess struct {
 
 func (e *excess) Error() string {
 	if e.got > 0 {
-		return fmt.Sprintf("The request has %s %d, and at most %d is allowed.", e.limit, e.got, e.max)
+		return fmt.Sprintf("Over the limit of %s: %d, where at most %d is allowed.", e.limit, e.got, e.max)
 	}
-	return fmt.Sprintf("The request has more than %d %s, which is the most allowed.", e.max, e.limit)
+	return fmt.Sprintf("Over the limit of %s: more than %d.", e.limit, e.max)
 }
 
 // checkShape holds a document that was only parsed against the limits that do

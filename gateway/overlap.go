@@ -62,16 +62,10 @@ func (m *merger) check(sets []ast.SelectionSet, apart bool) {
 		if m.fault != nil || m.budget < 0 {
 			return
 		}
-		first := same.fields[0]
-		for _, other := range same.fields[1:] {
-			if first.Definition != nil && other.Definition != nil && !m.sameShape(first.Definition.Type, other.Definition.Type) {
-				m.refuse(same.name, other, fmt.Sprintf("they return conflicting types %q and %q",
-					first.Definition.Type.String(), other.Definition.Type.String()))
-				return
-			}
-		}
 		if apart {
-			m.descend(same.fields, true)
+			if m.compareShapes(same) {
+				m.descend(same.fields, true)
+			}
 			continue
 		}
 		groups := byObject(same.fields)
@@ -79,12 +73,31 @@ func (m *merger) check(sets []ast.SelectionSet, apart bool) {
 			if !m.compare(same.name, group) {
 				return
 			}
+		}
+		if !m.compareShapes(same) {
+			return
+		}
+		for _, group := range groups {
 			m.descend(group, false)
 		}
 		if len(groups) > 1 {
 			m.descend(same.fields, true)
 		}
 	}
+}
+
+// compareShapes holds fields of one name against the first of them, wherever
+// they stand.
+func (m *merger) compareShapes(same sameName) bool {
+	first := same.fields[0]
+	for _, other := range same.fields[1:] {
+		if first.Definition != nil && other.Definition != nil && !m.sameShape(first.Definition.Type, other.Definition.Type) {
+			m.refuse(same.name, other, fmt.Sprintf("they return conflicting types %q and %q",
+				first.Definition.Type.String(), other.Definition.Type.String()))
+			return false
+		}
+	}
+	return true
 }
 
 func (m *merger) descend(fields []*ast.Field, apart bool) {

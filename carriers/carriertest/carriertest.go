@@ -232,7 +232,7 @@ func (e *exam) testSpec(t *testing.T) {
 		}
 		settings := cloneMap(e.settings)
 		delete(settings, s.Name)
-		_, err := e.spec.New(carriers.Env{Account: "exam", Settings: settings, Wall: newClock()})
+		_, err := e.spec.New(carriers.Env{Account: "exam", Settings: settings, Wall: newClock(), Log: slog.New(slog.DiscardHandler)})
 		if !errors.Is(err, parcel.ErrInvalid) || !strings.Contains(err.Error(), s.Name) {
 			t.Errorf("New without the required setting %s: %v, want ErrInvalid that names it", s.Name, err)
 		}

@@ -38,6 +38,9 @@ func (d *door) client() *http.Client { return &http.Client{Transport: d} }
 
 // RoundTrip implements http.RoundTripper.
 func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		return nil, err // as a real transport: nothing goes out
+	}
 	if req.URL.Host != doorHost {
 		d.mu.Lock()
 		defer d.mu.Unlock()

@@ -270,7 +270,7 @@ func (e *exam) testFetch(t *testing.T) {
 			if secrets == 0 {
 				t.Skip("the carrier asks for no secret")
 			}
-			c, err := e.spec.New(carriers.Env{Account: "exam", BaseURL: doorURL, Settings: wrong, HTTP: r.door.client(), Wall: r.clock})
+			c, err := e.spec.New(carriers.Env{Account: "exam", BaseURL: doorURL, Settings: wrong, HTTP: r.door.client(), Wall: r.clock, Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -109,7 +109,7 @@ func mutateJSON(t *testing.T, body []byte, whole int, try func(string, []byte) i
 		m.run(fmt.Sprintf("whole body %v", v))
 	}
 	m.root = root
-	m.walk(root, "$", "$", -1)
+	m.walk(root, func(x any) { m.root = x }, "$", "$", -1)
 }
 
 func (m *jsonMutator) run(what string) int {
@@ -120,36 +120,38 @@ func (m *jsonMutator) run(what string) int {
 	return m.try(what, body)
 }
 
-// walk mutates what is below v. Lost is how many observations go with the
-// array element that v is part of, -1 outside of arrays: a bad value may cost
-// its own element, never its neighbours.
-func (m *jsonMutator) walk(v any, path, kind string, lost int) {
+// walk mutates what is below v, which set puts in its place. Lost is how many
+// observations go with the array element that v is part of, -1 outside of
+// arrays: a bad value may cost its own element, never its neighbours.
+func (m *jsonMutator) walk(v any, set func(any), path, kind string, lost int) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
 			old, at, sort := v[key], path+"."+key, kind+"."+key
+			setKey := func(x any) { v[key] = x }
 			if m.seen[sort]++; m.seen[sort] <= perPath {
 				delete(v, key)
 				m.run(at + " removed")
-				m.replace(old, at, lost, func(x any) { v[key] = x })
+				m.replace(old, at, lost, setKey)
 			}
-			m.walk(old, at, sort, lost)
+			m.walk(old, setKey, at, sort, lost)
 		}
 	case []any:
 		for i, old := range v {
 			at, sort := fmt.Sprintf("%s[%d]", path, i), kind+"[]"
 			inner := lost
 			if len(v) > 1 && m.whole > 1 {
-				v[i] = nil
-				if left := m.run(at + " null"); left >= 0 {
+				set(slices.Concat(v[:i], v[i+1:]))
+				if left := m.run(at + " removed"); left >= 0 {
 					inner = m.whole - left
 				}
-				v[i] = old
+				set(v)
 			}
+			setItem := func(x any) { v[i] = x }
 			if m.seen[sort]++; m.seen[sort] <= perPath {
-				m.replace(old, at, inner, func(x any) { v[i] = x })
+				m.replace(old, at, inner, setItem)
 			}
-			m.walk(old, at, sort, inner)
+			m.walk(old, setItem, at, sort, inner)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"testing"
@@ -107,7 +108,7 @@ func (e *exam) forge(t *testing.T, r *rig, good carriers.Delivery, original parc
 			other[s.Name] = wrongSecret(other[s.Name])
 		}
 	}
-	c, err := e.spec.New(carriers.Env{Account: "exam", BaseURL: doorURL, Settings: other, Wall: r.clock})
+	c, err := e.spec.New(carriers.Env{Account: "exam", BaseURL: doorURL, Settings: other, Wall: r.clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func (e *exam) forge(t *testing.T, r *rig, good carriers.Delivery, original parc
 			delete(other, s.Name)
 		}
 	}
-	if c, err := e.spec.New(carriers.Env{Account: "exam", BaseURL: doorURL, Settings: other, Wall: r.clock}); err == nil {
+	if c, err := e.spec.New(carriers.Env{Account: "exam", BaseURL: doorURL, Settings: other, Wall: r.clock, Log: slog.New(slog.DiscardHandler)}); err == nil {
 		refused("an account without secrets", c, good)
 		bare := cloneDelivery(good)
 		bare.Header = http.Header{}

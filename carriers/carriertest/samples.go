@@ -3,6 +3,7 @@ package carriertest
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -279,7 +280,7 @@ func (e *exam) testPurity(t *testing.T, s sampleFile) {
 	check("again", again, err)
 	other := newClock()
 	other.advance(1000 * time.Hour)
-	elsewhere, err := e.open(t, nil, other, nil).Decode(s.payload)
+	elsewhere, err := e.open(t, nil, other, slog.New(slog.DiscardHandler)).Decode(s.payload)
 	check("by another adapter at another time", elsewhere, err)
 	var wg sync.WaitGroup
 	for range 4 {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -390,9 +391,9 @@ func TestKeyStaysSecret(t *testing.T) {
 		}, parcel.ErrUnavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var sent string
+			var sent atomic.Value
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				sent = r.URL.Path
+				sent.Store(r.URL.Path)
 				tt.handler(w, r)
 			}))
 			defer server.Close()
@@ -410,8 +411,8 @@ func TestKeyStaysSecret(t *testing.T) {
 			if !errors.Is(err, tt.kind) || !strings.Contains(err.Error(), "LZ741203656CN") {
 				t.Errorf("got %v, want kind %v", err, tt.kind)
 			}
-			if want := "/base/rest/itemTTExt/LZ741203656CN/" + key; sent != want {
-				t.Errorf("asked for %q, want %q", sent, want)
+			if want := "/base/rest/itemTTExt/LZ741203656CN/" + key; sent.Load() != want {
+				t.Errorf("asked for %q, want %q", sent.Load(), want)
 			}
 			if out := err.Error() + log.String(); strings.Contains(out, "SECRET") {
 				t.Errorf("key shows in %s", out)

@@ -111,10 +111,10 @@ func (w *where) changes(f *ChangeFilter) {
 	anyOf(w, "s.shipment_id", f.ShipmentIDs)
 	about := where{s: w.s}
 	if len(f.Orders) > 0 {
-		about.and("s.order_ref = ANY(?)", list(w.s, cleanAll(f.Orders)))
+		about.and("s.order_ref = ANY(?)", list(w.s, columns(f.Orders)))
 	}
 	if len(f.Tags) > 0 {
-		about.and("EXISTS (SELECT 1 FROM shipment_tags t WHERE t.merchant_id = s.merchant_id AND t.shipment_id = s.id AND t.tag = ANY(?))", list(w.s, cleanAll(f.Tags)))
+		about.and("EXISTS (SELECT 1 FROM shipment_tags t WHERE t.merchant_id = s.merchant_id AND t.shipment_id = s.id AND t.tag = ANY(?))", list(w.s, columns(f.Tags)))
 	}
 	about.carriers("s.carriers", f.Carriers)
 	about.lanes(f.Lanes)

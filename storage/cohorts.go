@@ -30,7 +30,7 @@ func compareCohorts(k, o CohortKey) int {
 
 func putCohort(k *CohortKey, row []any) {
 	row[0], row[1], row[2], row[3], row[4], row[5], row[6] =
-		k.MerchantID, k.Carrier, clean(k.Service), string(k.Stage), string(k.Lane.Origin), string(k.Lane.Destination), k.Day
+		k.MerchantID, k.Carrier, column(k.Service), string(k.Stage), string(k.Lane.Origin), string(k.Lane.Destination), k.Day
 }
 
 // AddCohorts adds deltas to the cohort counters. Deltas of one key are summed

@@ -36,7 +36,7 @@ func (tx *Tx) AppendEvents(ctx context.Context, rows []EventRow) error {
 	_, err := tx.each(ctx, "append events", batch{insertEventsCols, insertEvents}, len(rows), func(i int, row []any) {
 		e := &rows[i]
 		for k, v := range [...]any{
-			e.MerchantID, e.ShipmentID, e.EventKey, e.EventDigest, e.ID, clean(e.Carrier), clean(e.Number),
+			e.MerchantID, e.ShipmentID, e.EventKey, e.EventDigest, e.ID, column(e.Carrier), column(e.Number),
 			micros(e.Occurred.At), micros(e.ReceivedAt), e.PayloadID, encodeEvent(&e.Event),
 		} {
 			row[k] = v

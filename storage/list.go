@@ -59,15 +59,15 @@ func (w *where) scope(scope Scope) {
 	}
 }
 
-// carriersLike adds "has a leg of any of these carriers".
-func (w *where) carriers(column string, carriers []string) {
+// carriers adds "has a leg of any of these carriers".
+func (w *where) carriers(in string, carriers []string) {
 	if len(carriers) == 0 {
 		return
 	}
 	var or []string
 	for _, c := range carriers {
-		or = append(or, column+` LIKE ? ESCAPE '\'`)
-		w.args = append(w.args, "% "+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(clean(c))+" %")
+		or = append(or, in+` LIKE ? ESCAPE '\'`)
+		w.args = append(w.args, "% "+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(column(c))+" %")
 	}
 	w.parts = append(w.parts, "("+strings.Join(or, " OR ")+")")
 }
@@ -86,16 +86,16 @@ func (w *where) lanes(lanes []parcel.Lane) {
 
 func (w *where) shipments(f *ShipmentFilter) {
 	anyOf(w, "s.id", f.IDs)
-	anyOf(w, "s.reference", cleanAll(f.References))
+	anyOf(w, "s.reference", columns(f.References))
 	if len(f.Orders) > 0 {
 		// The second part is what the partial index asks for.
-		w.and("s.order_ref = ANY(?) AND s.order_ref <> ''", list(w.s, cleanAll(f.Orders)))
+		w.and("s.order_ref = ANY(?) AND s.order_ref <> ''", list(w.s, columns(f.Orders)))
 	}
 	if len(f.Numbers) > 0 {
-		w.and("s.id IN (SELECT h.shipment_id FROM holders h WHERE h.merchant_id = s.merchant_id AND h.number = ANY(?))", list(w.s, cleanAll(f.Numbers)))
+		w.and("s.id IN (SELECT h.shipment_id FROM holders h WHERE h.merchant_id = s.merchant_id AND h.number = ANY(?))", list(w.s, columns(f.Numbers)))
 	}
 	if f.Search != "" {
-		prefix := clean(f.Search)
+		prefix := column(f.Search)
 		reference, a := beginning("s.reference", prefix)
 		order, b := beginning("s.order_ref", prefix)
 		number, c := beginning("h.number", prefix)
@@ -103,12 +103,12 @@ func (w *where) shipments(f *ShipmentFilter) {
 			slices.Concat(a, b, c)...)
 	}
 	if len(f.Tags) > 0 {
-		w.and("s.id IN (SELECT t.shipment_id FROM shipment_tags t WHERE t.merchant_id = s.merchant_id AND t.tag = ANY(?))", list(w.s, cleanAll(f.Tags)))
+		w.and("s.id IN (SELECT t.shipment_id FROM shipment_tags t WHERE t.merchant_id = s.merchant_id AND t.tag = ANY(?))", list(w.s, columns(f.Tags)))
 	}
 	w.carriers("s.carriers", f.Carriers)
 	w.lanes(f.Lanes)
 	anyOf(w, "s.destination", f.Destinations)
-	anyOf(w, "s.route", cleanAll(f.Routes))
+	anyOf(w, "s.route", columns(f.Routes))
 	anyOf(w, "s.stage", f.Stages)
 	if len(f.Milestones) > 0 {
 		ranks := make([]int64, len(f.Milestones))
@@ -198,7 +198,7 @@ func KeyOf(o ShipmentOrder, s *parcel.Shipment) PageKey {
 // be.
 func (s *Store) ListShipments(ctx context.Context, scope Scope, f ShipmentFilter, o ShipmentOrder, p Page) (ShipmentPage, error) {
 	const op = "list shipments"
-	column, isText, ok := o.Field.column()
+	sorted, isText, ok := o.Field.column()
 	switch {
 	case !ok:
 		return ShipmentPage{}, fmt.Errorf("storage: %s: order %q: %w", op, o.Field, parcel.ErrInvalid)
@@ -232,7 +232,7 @@ func (s *Store) ListShipments(ctx context.Context, scope Scope, f ShipmentFilter
 			than = ">"
 		}
 		// A row comparison is one range of the index.
-		w.and("(s."+column+", s.id) "+than+" (?, ?)", value, edge.key.ID)
+		w.and("(s."+sorted+", s.id) "+than+" (?, ?)", value, edge.key.ID)
 	}
 	way := "ASC"
 	if o.Descending != backward {
@@ -240,7 +240,7 @@ func (s *Store) ListShipments(ctx context.Context, scope Scope, f ShipmentFilter
 	}
 	limit := max(p.First, p.Last)
 	text := `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE ` + w.text() +
-		` ORDER BY s.` + column + ` ` + way + `, s.id ` + way + ` LIMIT ?`
+		` ORDER BY s.` + sorted + ` ` + way + `, s.id ` + way + ` LIMIT ?`
 	var page ShipmentPage
 	err := s.reading().load(ctx, op, text, false, func(l *Loaded) { page.Items = append(page.Items, l) },
 		append(w.args, int64(limit+1))...)

@@ -23,7 +23,7 @@ func (s *Store) CreateMerchant(ctx context.Context, m Merchant) error {
 	}
 	return s.Update(ctx, func(ctx context.Context, tx *Tx) error {
 		_, err := tx.exec(ctx, "create merchant", `INSERT INTO merchants (`+merchantColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
-			m.ID, clean(m.Name), m.DefaultLocale, bit(m.TrackPublic), clean(m.SupportURL), micros(m.CreatedAt))
+			m.ID, column(m.Name), m.DefaultLocale, bit(m.TrackPublic), column(m.SupportURL), micros(m.CreatedAt))
 		return err
 	})
 }
@@ -33,7 +33,7 @@ func (s *Store) CreateMerchant(ctx context.Context, m Merchant) error {
 func (s *Store) UpdateMerchant(ctx context.Context, m Merchant) error {
 	return s.Update(ctx, func(ctx context.Context, tx *Tx) error {
 		n, err := tx.exec(ctx, "update merchant", `UPDATE merchants SET name = ?, default_locale = ?, track_public = ?, support_url = ? WHERE id = ?`,
-			clean(m.Name), m.DefaultLocale, bit(m.TrackPublic), clean(m.SupportURL), m.ID)
+			column(m.Name), m.DefaultLocale, bit(m.TrackPublic), column(m.SupportURL), m.ID)
 		if err == nil && n == 0 {
 			return s.fail(ctx, "update merchant", sql.ErrNoRows)
 		}
@@ -73,7 +73,7 @@ func (s *Store) Merchant(ctx context.Context, id string) (Merchant, error) {
 
 // MerchantByName is the same by name.
 func (s *Store) MerchantByName(ctx context.Context, name string) (Merchant, error) {
-	return s.merchant(ctx, "merchant by name", `SELECT `+merchantColumns+` FROM merchants WHERE name = ?`, clean(name))
+	return s.merchant(ctx, "merchant by name", `SELECT `+merchantColumns+` FROM merchants WHERE name = ?`, column(name))
 }
 
 // Merchants lists the tenants of a scope by name: a merchant's own, or all.
@@ -99,7 +99,7 @@ func (s *Store) PutKey(ctx context.Context, k Key) error {
 	}
 	return s.Update(ctx, func(ctx context.Context, tx *Tx) error {
 		_, err := tx.exec(ctx, "put key", `INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			k.ID, k.MerchantID, clean(k.Name), k.Prefix, k.Hash, strings.Join(k.Scopes, " "),
+			k.ID, k.MerchantID, column(k.Name), k.Prefix, k.Hash, strings.Join(k.Scopes, " "),
 			micros(k.CreatedAt), micros(k.LastUsedAt), micros(k.ExpiresAt), micros(k.RevokedAt))
 		return err
 	})

@@ -71,7 +71,7 @@ func compareKeys(a, b parcel.NumberKey) int {
 func sorted(keys []parcel.NumberKey) []parcel.NumberKey {
 	out := slices.Clone(keys)
 	for i := range out {
-		out[i].Number = clean(out[i].Number)
+		out[i].Number = column(out[i].Number)
 	}
 	slices.SortFunc(out, compareKeys)
 	return slices.Compact(out)
@@ -146,7 +146,7 @@ func (tx *Tx) PutHolders(ctx context.Context, rows []HolderRow) error {
 	const cols = "carrier text, number text, shipment_id text, merchant_id text, since bigint, until bigint"
 	_, err := tx.each(ctx, "put holders", batch{cols, upsertHolders}, len(rows), func(i int, row []any) {
 		r := &rows[i]
-		row[0], row[1], row[2], row[3], row[4], row[5] = r.Carrier, clean(r.Number), r.ShipmentID, r.MerchantID, micros(r.Since), micros(r.Until)
+		row[0], row[1], row[2], row[3], row[4], row[5] = r.Carrier, column(r.Number), r.ShipmentID, r.MerchantID, micros(r.Since), micros(r.Until)
 	})
 	return err
 }
@@ -164,7 +164,7 @@ func lastOf[T any](rows []T, same func(a, b T) bool) []T {
 
 func putTracking(t *parcel.Tracking, row []any) {
 	for i, v := range [...]any{
-		t.Carrier, clean(t.Number), t.Account, clean(t.Postcode), micros(t.WatchedAt), micros(t.HeardAt), string(t.HeardBy),
+		t.Carrier, column(t.Number), t.Account, column(t.Postcode), micros(t.WatchedAt), micros(t.HeardAt), string(t.HeardBy),
 		string(t.Finding), string(t.Trouble), micros(t.TroubleSince), micros(t.RetryAt), int64(t.Failures), micros(t.NextAt),
 	} {
 		row[i] = v

@@ -97,7 +97,7 @@ func (tx *Tx) PutPayloads(ctx context.Context, payloads []parcel.Payload) ([]Kep
 		p := &payloads[order[i]]
 		k := &keys[order[i]]
 		for c, v := range [...]any{
-			p.ID, p.Carrier, p.Account, p.Kind, string(p.Source), clean(p.ContentType), k.digest[:], int64(len(p.Body)),
+			p.ID, p.Carrier, p.Account, p.Kind, string(p.Source), column(p.ContentType), k.digest[:], int64(len(p.Body)),
 			jsonText(p.Numbers), micros(p.ReceivedAt), tx.s.zip.EncodeAll(p.Body, nil),
 		} {
 			row[c] = v
@@ -134,7 +134,7 @@ func (tx *Tx) PutPayloads(ctx context.Context, payloads []parcel.Payload) ([]Kep
 // PutPayloadNumbers says which numbers payloads tell of, registered or not.
 func (tx *Tx) PutPayloadNumbers(ctx context.Context, rows []PayloadNumber) error {
 	_, err := tx.each(ctx, "put payload numbers", batch{keyCols + ", payload_id text", insertPayloadNumbers}, len(rows), func(i int, row []any) {
-		row[0], row[1], row[2] = rows[i].Carrier, clean(rows[i].Number), rows[i].PayloadID
+		row[0], row[1], row[2] = rows[i].Carrier, column(rows[i].Number), rows[i].PayloadID
 	})
 	return err
 }
@@ -146,7 +146,7 @@ func (tx *Tx) PayloadsOf(ctx context.Context, key parcel.NumberKey, limit int) (
 	err := tx.payloads(ctx, "payloads of number", payloadsOfNumber, func(p parcel.Payload) error {
 		out = append(out, p)
 		return nil
-	}, key.Carrier, clean(key.Number), int64(limit))
+	}, key.Carrier, column(key.Number), int64(limit))
 	return out, err
 }
 

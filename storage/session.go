@@ -298,6 +298,18 @@ func clean(s string) string {
 	return string([]rune(s))
 }
 
+// column is text for a column of its own: PostgreSQL refuses the zero byte
+// there, which JSON escapes.
+func column(s string) string { return strings.ReplaceAll(clean(s), "\x00", "\uFFFD") }
+
+func columns(values []string) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = column(v)
+	}
+	return out
+}
+
 // jsonText writes a value whose types cannot fail to be written.
 func jsonText(v any) string {
 	b, err := json.Marshal(v)

@@ -80,7 +80,7 @@ func putRow(s *parcel.Shipment, e *encoder, row []any) {
 	}
 	promise, _ := s.FirstPromise()
 	for i, v := range [...]any{
-		s.MerchantID, s.ID, clean(s.Reference), clean(s.Order), string(s.Origin.Country), string(s.Destination.Country), clean(s.Route), carriersOf(s), goods,
+		s.MerchantID, s.ID, column(s.Reference), column(s.Order), string(s.Origin.Country), string(s.Destination.Country), column(s.Route), carriersOf(s), goods,
 		int64(j.Milestone.Rank()), string(j.Outcome), bit(j.Outcome == ""), string(stageOf(j)), exceptions,
 		micros(s.RegisteredAt), micros(s.CreatedAt), micros(s.UpdatedAt), lastEvent, legStarted, delivered,
 		promise.By, s.ChangePosition, stateVersion, jsonText(&s.Facts), e.encodeState(nil, s),

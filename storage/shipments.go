@@ -85,7 +85,7 @@ func (s *Store) ShipmentsByReference(ctx context.Context, scope Scope, reference
 	}
 	var loaded []*Loaded
 	err := s.reading().load(ctx, "shipments by reference", merchantShipmentsByReference, false,
-		func(l *Loaded) { loaded = append(loaded, l) }, merchant, list(s, cleanAll(references)))
+		func(l *Loaded) { loaded = append(loaded, l) }, merchant, list(s, columns(references)))
 	if err != nil {
 		return nil, err
 	}
@@ -107,17 +107,6 @@ func inOrder(out []*Loaded, keys []string, loaded []*Loaded, key func(*parcel.Sh
 	}
 }
 
-func cleanAll(values []string) []string {
-	if !slices.ContainsFunc(values, func(v string) bool { return clean(v) != v }) {
-		return values
-	}
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = clean(v)
-	}
-	return out
-}
-
 // ShipmentsByNumber is the public door's: shipments of any merchant to which a
 // normalised number is or was registered, newest registration first, at most
 // 10; carrier may be empty. What of them may be shown is the caller's to
@@ -128,7 +117,7 @@ func (s *Store) ShipmentsByNumber(ctx context.Context, number, carrier string) (
 		return nil, nil
 	}
 	err := s.reading().load(ctx, "shipments by number", shipmentsByNumber, false,
-		func(l *Loaded) { out = append(out, l) }, clean(number), carrier, carrier, int64(maxByNumber))
+		func(l *Loaded) { out = append(out, l) }, column(number), carrier, carrier, int64(maxByNumber))
 	return out, err
 }
 
@@ -145,7 +134,7 @@ func (tx *Tx) LockShipments(ctx context.Context, ids []string) (map[string]*parc
 // other; the later one is run again by Update.
 func (tx *Tx) ShipmentsByReference(ctx context.Context, merchantID string, references []string) (map[string]*parcel.Shipment, error) {
 	return tx.lock(ctx, "shipments by reference", lockShipmentsByReference, references,
-		func(s *parcel.Shipment) string { return s.Reference }, merchantID, list(tx.s, cleanAll(references)))
+		func(s *parcel.Shipment) string { return s.Reference }, merchantID, list(tx.s, columns(references)))
 }
 
 func (tx *Tx) lock(ctx context.Context, op, text string, keys []string, key func(*parcel.Shipment) string, args ...any) (map[string]*parcel.Shipment, error) {
@@ -232,7 +221,7 @@ func (tx *Tx) putTags(ctx context.Context, fresh, changed []*parcel.Shipment) er
 	const cols = "merchant_id text, tag text, shipment_id text"
 	fill := func(list []tagRow) func(int, []any) {
 		return func(i int, row []any) {
-			row[0], row[1], row[2] = list[i].merchant, clean(list[i].tag), list[i].shipment
+			row[0], row[1], row[2] = list[i].merchant, column(list[i].tag), list[i].shipment
 		}
 	}
 	if _, err := tx.each(ctx, "put tags", batch{cols, `DELETE FROM shipment_tags WHERE (merchant_id, tag, shipment_id) IN (SELECT * FROM {rows})`}, len(gone), fill(gone)); err != nil {

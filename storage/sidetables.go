@@ -88,7 +88,7 @@ func (s *Store) PutRoutes(ctx context.Context, rows []RouteRow) error {
 		for i := range rows {
 			r := &rows[i]
 			_, err := tx.exec(ctx, "put routes", `INSERT INTO routes (merchant_id, code, doc, updated_at) VALUES (?, ?, ?, ?)
-ON CONFLICT (merchant_id, code) DO UPDATE SET doc = excluded.doc, updated_at = excluded.updated_at`, r.MerchantID, clean(r.Code), string(r.Doc), micros(r.UpdatedAt))
+ON CONFLICT (merchant_id, code) DO UPDATE SET doc = excluded.doc, updated_at = excluded.updated_at`, r.MerchantID, column(r.Code), string(r.Doc), micros(r.UpdatedAt))
 			if err != nil {
 				return err
 			}

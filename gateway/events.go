@@ -46,9 +46,19 @@ func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request, op *operat
 		return // the client has left, or shall come back elsewhere
 	}
 	if no != nil {
-		s.send(append(appendRefusal([]byte("event: next\ndata: "), no), "\n\n"...))
+		s.send(appendRefused(nil, no))
+		return
 	}
-	s.send([]byte("event: complete\ndata:\n\n"))
+	s.send([]byte(completed))
+}
+
+const completed = "event: complete\ndata:\n\n"
+
+// appendRefused writes a refusal as all that there is on a stream.
+func appendRefused(to []byte, no *refusal) []byte {
+	to = append(to, "event: next\ndata: "...)
+	to = append(appendRefusal(to, no), "\n\n"...)
+	return append(to, completed...)
 }
 
 // comment is an event that says nothing.

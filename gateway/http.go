@@ -74,12 +74,15 @@ func (g *Gateway) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		no = g.fits(op, r, events, h)
 	}
 	if no != nil {
-		if media == "" {
-			media = mediaJSON
-		}
 		status := no.status
-		if media == mediaJSON {
-			status = no.plain
+		switch {
+		case media == "" && status == http.StatusBadRequest:
+			// A browser's EventSource shows its page nothing of an answer that
+			// is not a stream.
+			g.write(w, http.StatusOK, mediaEvents, func(to []byte) []byte { return appendRefused(to, no) })
+			return
+		case media != mediaResponse:
+			media, status = mediaJSON, no.plain
 		}
 		if status == http.StatusUnauthorized {
 			h.Set("WWW-Authenticate", challenge)

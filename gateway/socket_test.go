@@ -396,6 +396,16 @@ func TestEventStream(t *testing.T) {
 			t.Errorf("body %q", a.body)
 		}
 	})
+	t.Run("what is not valid, for those who take nothing but a stream", func(t *testing.T) {
+		a := g.ask("subscription { helo }", nil, "Accept: text/event-stream")
+		want := "event: next\ndata: {\"errors\":[{\"message\":\"Cannot query field \\\"helo\\\" on type \\\"Subscription\\\".\",\"locations\":[{\"line\":1,\"column\":16}],\"extensions\":{\"code\":\"VALIDATION_FAILED\"}}]}\n\nevent: complete\ndata:\n\n"
+		if a.status != 200 || a.body != want {
+			t.Errorf("%+v", a)
+		}
+		if a := g.ask("subscription { ticks { n } }", nil, "Accept: text/event-stream", "Authorization:"); a.status != 401 || a.code() != "UNAUTHENTICATED" {
+			t.Errorf("nobody: %+v", a)
+		}
+	})
 	t.Run("what is not valid has a status", func(t *testing.T) {
 		a := g.ask("subscription { helo }", nil, "Accept: text/event-stream, "+mediaResponse)
 		if a.status != 400 || a.code() != "VALIDATION_FAILED" {

@@ -1,6 +1,7 @@
 package carrierkit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -223,7 +223,7 @@ func (c *Client) judge(r *Response, host string) (*Response, verdict, error) {
 	page := !c.opts.AnyContent && IsHTML(r.ContentType, r.Body)
 	refuse := func(v verdict, kind error) (*Response, verdict, error) {
 		body := r.Body[:min(len(r.Body), maxErrorBody)]
-		return nil, v, fmt.Errorf("%s: %w", host, &StatusError{Status: r.Status, Header: r.Header, Body: slices.Clip(body), kind: kind})
+		return nil, v, fmt.Errorf("%s: %w", host, &StatusError{Status: r.Status, Header: r.Header, Body: bytes.Clone(body), kind: kind})
 	}
 	retryAfter := retryAfter(r.Header, c.wall.Now())
 	switch {

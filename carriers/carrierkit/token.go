@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
@@ -38,8 +39,11 @@ type tokenFlight struct {
 
 // NewTokenCache makes a cache that asks fetch for a token when there is none.
 // Expires is on the wall clock; a token without it serves only those who
-// waited for it.
+// waited for it. A nil wall is the machine's clock.
 func NewTokenCache(wall carriers.Clock, fetch func(ctx context.Context) (token string, expires time.Time, err error)) *TokenCache {
+	if wall == nil {
+		wall = clock.Wall()
+	}
 	return &TokenCache{wall: wall, fetch: fetch}
 }
 

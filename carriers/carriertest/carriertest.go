@@ -11,12 +11,14 @@ package carriertest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,8 +27,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/parcel"
@@ -144,7 +144,7 @@ func (e *exam) secrets() []string {
 func (e *exam) open(t *testing.T, client *http.Client, wall carriers.Clock, log *slog.Logger) carriers.Carrier {
 	t.Helper()
 	c, err := e.spec.New(carriers.Env{
-		Account: "exam", BaseURL: doorURL, Settings: cloneMap(e.settings), HTTP: client, Wall: wall, Log: log,
+		Account: "exam", BaseURL: doorURL, Settings: maps.Clone(e.settings), HTTP: client, Wall: wall, Log: log,
 	})
 	if err != nil {
 		t.Fatalf("New: %v", err)
@@ -230,7 +230,7 @@ func (e *exam) testSpec(t *testing.T) {
 		if !s.Required {
 			continue
 		}
-		settings := cloneMap(e.settings)
+		settings := maps.Clone(e.settings)
 		delete(settings, s.Name)
 		_, err := e.spec.New(carriers.Env{Account: "exam", Settings: settings, Wall: newClock(), Log: slog.New(slog.DiscardHandler)})
 		if !errors.Is(err, parcel.ErrInvalid) || !strings.Contains(err.Error(), s.Name) {
@@ -311,14 +311,6 @@ func numbersOf(r parcel.Reading) []string {
 	}
 	for _, o := range r.Observations {
 		add(o.Number)
-	}
-	return out
-}
-
-func cloneMap(m map[string]string) map[string]string {
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[k] = v
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,7 +57,7 @@ func (e *exam) newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{exam: e, clock: newClock(), log: &lockedBuffer{}, journeys: map[string]carriers.FakeHistory{}}
 	r.fake = e.spec.Fake(carriers.FakeEnv{
-		Settings: cloneMap(e.settings), Now: r.clock.Now,
+		Settings: maps.Clone(e.settings), Now: r.clock.Now,
 		Journeys: func(number string) (carriers.FakeHistory, bool) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -260,7 +261,7 @@ func (e *exam) testFetch(t *testing.T) {
 			r := e.newRig(t)
 			r.put(number, e.journey(r.fake))
 			secrets := 0
-			wrong := cloneMap(e.settings)
+			wrong := maps.Clone(e.settings)
 			for _, s := range e.spec.Settings {
 				if s.Secret && wrong[s.Name] != "" {
 					wrong[s.Name] = wrongSecret(wrong[s.Name])
@@ -334,7 +335,7 @@ func (e *exam) testRoundTrip(t *testing.T, number string) {
 }
 
 func (e *exam) testEveryCode(t *testing.T, number string) {
-	for _, code := range e.spec.Fake(carriers.FakeEnv{Settings: cloneMap(e.settings), Now: newClock().Now, Journeys: nobody}).Speaks() {
+	for _, code := range e.spec.Fake(carriers.FakeEnv{Settings: maps.Clone(e.settings), Now: newClock().Now, Journeys: nobody}).Speaks() {
 		t.Run(string(code), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := e.newRig(t)

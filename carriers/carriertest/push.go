@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -102,7 +103,7 @@ func (e *exam) forge(t *testing.T, r *rig, good carriers.Delivery, original parc
 		})
 	}
 	// The same push to an account with other secrets.
-	other := cloneMap(e.settings)
+	other := maps.Clone(e.settings)
 	for _, s := range e.spec.Settings {
 		if s.Secret && other[s.Name] != "" {
 			other[s.Name] = wrongSecret(other[s.Name])

@@ -17,13 +17,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/milepost-gateway/milepost/carriers"
-	"github.com/milepost-gateway/milepost/internal/clock"
+	"github.com/milepost-gateway/milepost/carriers/carriertest"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
+func TestExam(t *testing.T) { carriertest.Run(t, name) }
+
 func adapter(t *testing.T, settings map[string]string) *carrier {
 	t.Helper()
-	c, err := open(carriers.Env{Account: "test", Settings: settings, Wall: clock.Wall()})
+	c, err := open(carriers.Env{Account: "test", Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +401,7 @@ func TestKeyStaysSecret(t *testing.T) {
 			defer server.Close()
 			var log bytes.Buffer
 			c, err := open(carriers.Env{
-				BaseURL: server.URL + "/base", Settings: map[string]string{settingKey: key}, HTTP: server.Client(), Wall: clock.Wall(),
+				BaseURL: server.URL + "/base", Settings: map[string]string{settingKey: key}, HTTP: server.Client(),
 				Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			})
 			if err != nil {

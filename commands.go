@@ -1,0 +1,332 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/milepost-gateway/milepost/internal/config"
+	"github.com/milepost-gateway/milepost/internal/obs"
+)
+
+// commands is the command line: a flag beats the environment (MILEPOST_*),
+// which beats the file that --config names.
+type commands struct {
+	config.Source
+	LogFormat string `help:"Write logs, which go to stderr, as text or json." enum:"text,json" default:"text"`
+	LogLevel  string `help:"Write logs from this level up: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+
+	Migrate    migrateCommand    `cmd:"" help:"Bring a database's schema up to date."`
+	Import     importCommand     `cmd:"" help:"Take in shipments from a CSV or JSONL file."`
+	Seed       seedCommand       `cmd:"" help:"Fill a database with shipments that have a past, for tests."`
+	Carriers   carriersCommand   `cmd:"" help:"List carriers, try an account, identify a number, read a payload."`
+	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys."`
+	Replay     replayCommand     `cmd:"" help:"Read kept payloads again, after a mapping was mended."`
+	Doctor     doctorCommand     `cmd:"" help:"Look for what is wrong with configuration, store and server."`
+	Completion completionCommand `cmd:"" help:"Print a completion script for bash, zsh or fish."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+// storeFlags are those of every verb that works on a database.
+type storeFlags struct {
+	Store     string `help:"Database: sqlite:PATH, or postgres://USER@HOST/DATABASE." default:"sqlite:milepost.db"`
+	NoMigrate bool   `help:"Do not bring the database's schema up to date first."`
+}
+
+// doorFlags are those of every verb that listens.
+type doorFlags struct {
+	Listen    string `help:"Address of GraphQL, pages and webhooks." default:"127.0.0.1:8080"`
+	OpsListen string `help:"Address of metrics, health and profiles, for operators only; - for none." default:"127.0.0.1:9090"`
+}
+
+type migrateCommand struct {
+	Store string `help:"Database: sqlite:PATH, or postgres://USER@HOST/DATABASE." default:"sqlite:milepost.db"`
+}
+
+func (migrateCommand) Help() string {
+	return `Goes forward only; several processes may do it at once. Shipments that an older version had derived are
+derived again from their events.
+
+Examples:
+  milepost migrate
+  milepost migrate --store postgres://milepost@db/milepost`
+}
+
+func (c *migrateCommand) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return migrate(ctx, con, log, c.Store)
+}
+
+type importCommand struct {
+	storeFlags
+	File         string `arg:"" help:"CSV or JSONL file; - reads the standard input."`
+	Map          string `help:"Mapping file (YAML) that says which column is what; without it the header must use milepost's names." placeholder:"FILE"`
+	Merchant     string `help:"Merchant whose shipments they are; made if new." required:"" placeholder:"NAME"`
+	AllOrNothing bool   `help:"Take all lines or none: one bad line undoes everything."`
+	DryRun       bool   `help:"Check every line against the database, and write nothing."`
+	Again        bool   `help:"Begin with the first line, also where this file was imported before."`
+	Errors       string `help:"Write every fault, as CSV, to this file." placeholder:"FILE"`
+}
+
+func (importCommand) Help() string {
+	return `Good lines are kept, bad ones are told with line and field. An import that was broken off goes on where
+it stopped when it is started again; a file that was imported changes nothing. See docs/import.md.
+
+Exit code 1 says that lines were refused.
+
+Examples:
+  milepost import orders.csv --merchant shop
+  milepost import orders.csv --merchant shop --map shop.yaml --dry-run
+  zcat orders.jsonl.gz | milepost import - --merchant shop`
+}
+
+// Validate refuses flags that contradict each other.
+func (c *importCommand) Validate() error {
+	if c.DryRun && c.AllOrNothing {
+		return fmt.Errorf("--dry-run and --all-or-nothing contradict each other: a dry run takes nothing")
+	}
+	return nil
+}
+
+func (c *importCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
+	return importFile(ctx, con, log, file, c)
+}
+
+type seedCommand struct {
+	storeFlags
+	Shipments int    `help:"How many." default:"10000"`
+	Seed      uint64 `help:"The same seed makes the same shipments." default:"1"`
+	Merchant  string `help:"Merchant whose shipments they are; made if new." default:"seed"`
+}
+
+func (seedCommand) Help() string {
+	return `Journeys of about 5 legs and 12 events on the lanes that the simulator knows. No carrier is ever asked
+about them.
+
+Examples:
+  milepost seed --shipments 100000
+  milepost seed --shipments 5000 --seed 7 --merchant bench --store postgres://127.0.0.1/bench`
+}
+
+// Validate bounds the work.
+func (c *seedCommand) Validate() error {
+	if c.Shipments < 1 || c.Shipments > 50_000_000 {
+		return fmt.Errorf("--shipments: %d is not between 1 and 50000000", c.Shipments)
+	}
+	return nil
+}
+
+func (c *seedCommand) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return seed(ctx, con, log, c)
+}
+
+type carriersCommand struct {
+	List     carriersList     `cmd:"" help:"List the carriers that milepost speaks to."`
+	Test     carriersTest     `cmd:"" help:"Ask a carrier through a configured account."`
+	Identify carriersIdentify `cmd:"" help:"Tell whose number this may be, best guess first."`
+	Decode   carriersDecode   `cmd:"" help:"Read a carrier's answer, webhook or file as its adapter does."`
+}
+
+type carriersList struct {
+	JSON bool `name:"json" help:"Print JSON, with every setting that an account may have."`
+}
+
+func (carriersList) Help() string {
+	return `Examples:
+  milepost carriers list
+  milepost carriers list --json | jq '.[] | select(.name == "ups").settings'`
+}
+
+func (c *carriersList) Run(con *console, file *config.File) error {
+	return listCarriers(con, file, c.JSON)
+}
+
+type carriersTest struct {
+	Name     string        `arg:"" help:"The carrier's name, as carriers list shows it."`
+	Account  string        `help:"Which account, where there are several." placeholder:"NAME"`
+	Number   string        `help:"Ask for this tracking number; without it, only whether we are let in." placeholder:"NUMBER"`
+	Postcode string        `help:"Postcode of the destination, for carriers that ask for it." placeholder:"CODE"`
+	Within   time.Duration `help:"Give up after this time." default:"30s"`
+}
+
+func (carriersTest) Help() string {
+	return `One call goes out, and counts against the account's quota. Nothing is stored.
+
+Examples:
+  milepost carriers test ups --config milepost.yaml
+  milepost carriers test russian-post --number RB123456785CN --config milepost.yaml`
+}
+
+func (c *carriersTest) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Within)
+	defer cancel()
+	return tryAccount(ctx, con, file, log, c.Name, c.Account, c.Number, c.Postcode)
+}
+
+type carriersIdentify struct {
+	Number string `arg:"" help:"The number as it was typed."`
+	JSON   bool   `name:"json" help:"Print JSON."`
+}
+
+func (carriersIdentify) Help() string {
+	return `Example:
+  milepost carriers identify "rb 518 204 475 cn"`
+}
+
+func (c *carriersIdentify) Run(con *console) error { return identifyNumber(con, c.Number, c.JSON) }
+
+type carriersDecode struct {
+	Name string `arg:"" help:"The carrier's name, as carriers list shows it."`
+	File string `arg:"" optional:"" default:"-" help:"File with the payload; - reads the standard input."`
+	Kind string `help:"Kind of payload, where its look does not tell." placeholder:"KIND"`
+	// An empty answer says something only to who knows the question.
+	Number []string `help:"Numbers that were asked for, where the answer does not repeat them." placeholder:"NUMBER,..."`
+}
+
+func (carriersDecode) Help() string {
+	return `Prints one JSON object a line for each observation; numbers that the carrier does not know, estimates and
+errors go to stderr. Personal fields are replaced first, as on the way in. Exit code 1 says that nothing
+could be read.
+
+Examples:
+  milepost carriers decode ups answer.json
+  curl -s https://... | milepost carriers decode correios`
+}
+
+func (c *carriersDecode) Run(con *console, log *slog.Logger, file *config.File) error {
+	return decodeFile(con, file, log, c.Name, c.File, c.Kind, c.Number)
+}
+
+type keysCommand struct {
+	Create keysCreate `cmd:"" help:"Make a key, and its merchant if new, and print it once."`
+	List   keysList   `cmd:"" help:"List keys; their secrets are not kept."`
+	Revoke keysRevoke `cmd:"" help:"Revoke a key; open streams of it close."`
+}
+
+type keysCreate struct {
+	storeFlags
+	Merchant string        `help:"Merchant whose key it is; made if new." required:"" placeholder:"NAME"`
+	Scopes   []string      `help:"What it may do: ${scopes}." default:"shipments:read,shipments:write,events:write"`
+	Name     string        `help:"What it is for, for the list." placeholder:"TEXT"`
+	Expires  time.Duration `help:"Stop working after this time; 0 is never." default:"0" placeholder:"2160h"`
+}
+
+func (keysCreate) Help() string {
+	return `The key goes to stdout, alone; the rest to stderr.
+
+Examples:
+  milepost keys create --merchant shop --scopes shipments:read,shipments:write
+  KEY=$(milepost keys create --merchant shop --scopes shipments:read)`
+}
+
+func (c *keysCreate) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return createKey(ctx, con, log, c)
+}
+
+type keysList struct {
+	storeFlags
+	Merchant string `help:"Only those of this merchant." placeholder:"NAME"`
+	JSON     bool   `name:"json" help:"Print JSON."`
+}
+
+func (keysList) Help() string { return "Example:\n  milepost keys list --merchant shop" }
+
+func (c *keysList) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return listKeys(ctx, con, log, c)
+}
+
+type keysRevoke struct {
+	storeFlags
+	Key string `arg:"" help:"The key's id, or its first characters, as the list shows them."`
+}
+
+func (keysRevoke) Help() string { return "Example:\n  milepost keys revoke mp_k3j9x2" }
+
+func (c *keysRevoke) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return revokeKey(ctx, con, log, c)
+}
+
+type replayCommand struct {
+	storeFlags
+	Carrier string `help:"Only payloads of this carrier." placeholder:"NAME"`
+	Since   string `help:"Only payloads received since this day (YYYY-MM-DD)." placeholder:"DAY"`
+	DryRun  bool   `help:"Read and report, and write nothing."`
+
+	since time.Time
+}
+
+func (replayCommand) Help() string {
+	return `Raw payloads are kept, so that a mended mapping reaches back. What changes is reported by own code; doing
+it again changes nothing. It may run beside a server.
+
+Examples:
+  milepost replay --carrier cainiao --since 2026-11-01 --dry-run
+  milepost replay --config milepost.yaml`
+}
+
+// Validate reads the day.
+func (c *replayCommand) Validate() (err error) {
+	if c.Since == "" {
+		return nil
+	}
+	if c.since, err = time.Parse(time.DateOnly, c.Since); err != nil {
+		return fmt.Errorf("--since: %q is not a day as 2026-11-22", c.Since)
+	}
+	return nil
+}
+
+func (c *replayCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
+	return replay(ctx, con, log, file, c)
+}
+
+type doctorCommand struct {
+	Store string `help:"Database: sqlite:PATH, or postgres://USER@HOST/DATABASE." default:"sqlite:milepost.db"`
+	doorFlags
+}
+
+func (doctorCommand) Help() string {
+	return `Exit code 0 says that all is well. If a server answers at --ops-listen it is asked whether it is ready;
+if none does, the ports must be free.
+
+Examples:
+  milepost doctor
+  milepost doctor --config milepost.yaml --store postgres://milepost@db/milepost`
+}
+
+func (c *doctorCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
+	return doctor(ctx, con, log, file, c)
+}
+
+type completionCommand struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+func (completionCommand) Help() string {
+	return `Examples:
+  source <(milepost completion bash)
+  milepost completion zsh > "${fpath[1]}/_milepost"
+  milepost completion fish > ~/.config/fish/completions/milepost.fish`
+}
+
+func (c *completionCommand) Run(con *console, k *kong.Kong) error {
+	con.printf("%s", completionScript(k.Model.Node, c.Shell))
+	return nil
+}
+
+type versionCommand struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (versionCommand) Help() string { return "Example:\n  milepost version" }
+
+func (c *versionCommand) Run(con *console) error {
+	b := obs.ReadBuild()
+	if c.JSON {
+		return writeJSON(con.out, b)
+	}
+	con.printf("%s\n", strings.TrimSpace(b.String()))
+	return nil
+}

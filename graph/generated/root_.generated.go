@@ -27,7 +27,6 @@ type ResolverRoot interface {
 	Order() OrderResolver
 	Query() QueryResolver
 	Shipment() ShipmentResolver
-	ShipmentConnection() ShipmentConnectionResolver
 	Subscription() SubscriptionResolver
 	Viewer() ViewerResolver
 }

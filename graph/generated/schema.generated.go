@@ -2130,11 +2130,8 @@ func (ec *executionContext) marshalOBecause2githubᚗcomᚋmilepostᚑgatewayᚋ
 	return ec._Because(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalOCount2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCount(ctx context.Context, sel ast.SelectionSet, v *view.Count) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	return ec._Count(ctx, sel, v)
+func (ec *executionContext) marshalOCount2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCount(ctx context.Context, sel ast.SelectionSet, v view.Count) graphql.Marshaler {
+	return ec._Count(ctx, sel, &v)
 }
 
 func (ec *executionContext) unmarshalOCountryCode2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐCountry(ctx context.Context, v any) (parcel.Country, error) {

@@ -33,9 +33,6 @@ type ShipmentResolver interface {
 
 	Changes(ctx context.Context, obj *view.Shipment, kinds []parcel.ChangeKind, first *int, after *string) (*view.ChangeConnection, error)
 }
-type ShipmentConnectionResolver interface {
-	Count(ctx context.Context, obj *view.Connection) (*view.Count, error)
-}
 
 // endregion ************************** generated!.gotpl **************************
 
@@ -5274,11 +5271,11 @@ func (ec *executionContext) _ShipmentConnection_count(ctx context.Context, field
 			return ec.fieldContext_ShipmentConnection_count(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ShipmentConnection().Count(ctx, obj)
+			return obj.Count(ctx)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *view.Count) graphql.Marshaler {
-			return ec.marshalOCount2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCount(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v view.Count) graphql.Marshaler {
+			return ec.marshalOCount2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCount(ctx, selections, v)
 		},
 		true,
 		false,
@@ -5289,7 +5286,7 @@ func (ec *executionContext) fieldContext_ShipmentConnection_count(_ context.Cont
 		Object:     "ShipmentConnection",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: true,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Count(ctx, field)
 		},

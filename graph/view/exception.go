@@ -76,7 +76,7 @@ func (x Exception) ClosedAt() (time.Time, bool) {
 func (x Exception) OpenHours() float64 {
 	end, closed := x.ClosedAt()
 	if !closed {
-		end = x.s.now()
+		end = x.s.now
 	}
 	return max(0, end.Sub(x.OpenedAt()).Hours())
 }

@@ -98,14 +98,14 @@ func (s *Shipment) Freshness() Freshness {
 }
 
 func (s *Shipment) freshnessOf(t *parcel.Tracking, over bool) Freshness {
-	f := Freshness{s: s, t: t, final: over}
+	f := Freshness{s: s, t: t, final: over || s.past}
 	switch {
-	case over:
+	case f.final:
 		f.state = parcel.FreshnessFinal
 	case t == nil:
 		f.state = parcel.FreshnessNever
 	default:
-		f.state = t.Freshness(s.now(), s.s.Journey.Milestone, s.s.Journey.Outcome, s.maxAge)
+		f.state = t.Freshness(s.now, s.s.Journey.Milestone, s.s.Journey.Outcome, s.maxAge)
 		// A call that this request has started and not waited out.
 		if f.Served() == parcel.ServedWaitExpired && (f.state == parcel.FreshnessStale || f.state == parcel.FreshnessNever) {
 			f.state = parcel.FreshnessRefreshing
@@ -125,7 +125,7 @@ func (f Freshness) AsOf() (time.Time, bool) {
 // AgeSeconds is how long ago that is.
 func (f Freshness) AgeSeconds() (int, bool) {
 	heard, ok := f.AsOf()
-	return int(max(0, f.s.now().Sub(heard)) / time.Second), ok
+	return int(max(0, f.s.now.Sub(heard)) / time.Second), ok
 }
 
 // BudgetSeconds is how old it may get.
@@ -191,7 +191,7 @@ func (p CarrierProblem) SinceAt() (time.Time, bool) { return instant(p.t.Trouble
 
 // RetryAfterSeconds is when another try makes sense.
 func (p CarrierProblem) RetryAfterSeconds() (int, bool) {
-	wait := p.t.RetryAt.Sub(p.s.now())
+	wait := p.t.RetryAt.Sub(p.s.now)
 	if p.t.RetryAt.IsZero() || wait <= 0 {
 		return 0, false
 	}

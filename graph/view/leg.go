@@ -99,7 +99,7 @@ func (l Leg) DwellHours() (float64, bool) {
 	}
 	end, over := l.EndedAt()
 	if !over {
-		end = l.s.now()
+		end = l.s.now
 	}
 	return max(0, end.Sub(start).Hours()), true
 }
@@ -189,7 +189,7 @@ func (h Handover) GapHours() (float64, bool) {
 		if h.s.s.Journey.Outcome != "" {
 			return 0, false
 		}
-		accepted = h.s.now()
+		accepted = h.s.now
 	}
 	return max(0, accepted.Sub(released).Hours()), true
 }

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -16,8 +17,8 @@ type Shipment struct {
 	mask      Mask
 	served    map[parcel.NumberKey]parcel.Served
 	maxAge    time.Duration
-	// asOf is zero for the present.
-	asOf time.Time
+	now       time.Time
+	past      bool
 }
 
 // Mask is what is hidden from a caller who has not proved more than a number:
@@ -38,13 +39,19 @@ type Look struct {
 	Served map[parcel.NumberKey]parcel.Served
 	// MaxAge replaces the legs' own budgets; 0 does not.
 	MaxAge time.Duration
-	// AsOf is the moment described; zero is the lens's.
-	AsOf time.Time
+	// Now is the moment described; zero is the lens's.
+	Now time.Time
+	// Past marks a moment gone by, whose answer will not change.
+	Past bool
 }
 
 // Shipment shows l.
 func (lens *Lens) Shipment(l Look) *Shipment {
-	return &Shipment{s: l.Shipment, trackings: l.Trackings, lens: lens, mask: l.Mask, served: l.Served, maxAge: l.MaxAge, asOf: l.AsOf}
+	s := &Shipment{s: l.Shipment, trackings: l.Trackings, lens: lens, mask: l.Mask, served: l.Served, maxAge: l.MaxAge, now: l.Now, past: l.Past}
+	if s.now.IsZero() {
+		s.now = lens.Now
+	}
+	return s
 }
 
 // IsNode marks it.
@@ -58,13 +65,6 @@ func (s *Shipment) Lens() *Lens { return s.lens }
 
 // Stored is what is looked at.
 func (s *Shipment) Stored() *parcel.Shipment { return s.s }
-
-func (s *Shipment) now() time.Time {
-	if !s.asOf.IsZero() {
-		return s.asOf
-	}
-	return s.lens.Now
-}
 
 // moment hides the clock where the mask says so.
 func (s *Shipment) moment(m parcel.Moment) parcel.Moment {
@@ -207,7 +207,7 @@ func (s *Shipment) Health() parcel.Health {
 	for t := range s.open() {
 		open = append(open, *t)
 	}
-	return s.s.HealthAt(s.now(), open, parcel.Habits{})
+	return s.s.HealthAt(s.now, open, parcel.Habits{})
 }
 
 // Custody says who holds it.
@@ -235,7 +235,7 @@ func (c Custody) SinceAt() (time.Time, bool) {
 // Hours is how long so far.
 func (c Custody) Hours() (float64, bool) {
 	since, ok := c.SinceAt()
-	return max(0, c.s.now().Sub(since).Hours()), ok
+	return max(0, c.s.now.Sub(since).Hours()), ok
 }
 
 // MilestoneSet is which milestones to list.
@@ -480,7 +480,7 @@ func (c CostLine) Amount() Money { return Money{c.leg.stored().Cost} }
 func (c CostLine) Leg() Leg { return c.leg }
 
 // AsOf is the moment that the answer describes.
-func (s *Shipment) AsOf() time.Time { return s.now() }
+func (s *Shipment) AsOf() time.Time { return s.now }
 
 // ChangeCursor is the place in the log that the answer includes.
 func (s *Shipment) ChangeCursor() string { return s.lens.Cursors.SealPosition(s.s.ChangePosition) }
@@ -534,18 +534,21 @@ type Connection struct {
 	Info  PageInfo
 	// CursorOf makes the cursor of an item.
 	CursorOf func(*Shipment) string
-	// Counter counts all that the list holds; the resolver's business.
-	Counter any
+	// Counter counts all that the list holds.
+	Counter func(context.Context) (Count, error)
 }
 
 // NewConnection makes a page; its PageInfo's edges follow from the items.
-func NewConnection(items []*Shipment, hasNext, hasPrevious bool, cursorOf func(*Shipment) string, counter any) *Connection {
+func NewConnection(items []*Shipment, hasNext, hasPrevious bool, cursorOf func(*Shipment) string, counter func(context.Context) (Count, error)) *Connection {
 	c := &Connection{Items: items, Info: PageInfo{HasNextPage: hasNext, HasPreviousPage: hasPrevious}, CursorOf: cursorOf, Counter: counter}
 	if n := len(items); n > 0 {
 		c.Info.Start, c.Info.End = Edge{items[0], cursorOf}, Edge{items[n-1], cursorOf}
 	}
 	return c
 }
+
+// Count is how many there are in all.
+func (c *Connection) Count(ctx context.Context) (Count, error) { return c.Counter(ctx) }
 
 // Nodes are the shipments.
 func (c *Connection) Nodes() []*Shipment { return c.Items }

@@ -44,9 +44,9 @@ func (s *Shipment) Visibility() Visibility {
 		v.events++
 	}
 	v.until = last
-	if v.events > 0 && s.s.Journey.Outcome == "" && s.now().After(last) {
-		silence(s.now().Sub(last))
-		v.until = s.now()
+	if v.events > 0 && s.s.Journey.Outcome == "" && s.now.After(last) {
+		silence(s.now.Sub(last))
+		v.until = s.now
 	}
 	return v
 }

@@ -1,0 +1,189 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/milepost-gateway/milepost/graph"
+	"github.com/milepost-gateway/milepost/graph/view"
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// door is the shopper's door: what a number, and perhaps a postcode, opens.
+type door struct {
+	r        *Resolver
+	lens     *view.Lens
+	number   string // normalised
+	carrier  string
+	postcode string // folded
+	// asked tells that a postcode was given, be it empty or of no letters.
+	asked bool
+}
+
+// opened is a shipment that the door lets through.
+type opened struct {
+	*Loaded
+	proof view.ProofLevel
+}
+
+// knock finds what may be shown. A number that nobody registered and a wrong
+// postcode read the same and answer the same.
+func (d *door) knock(ctx context.Context) ([]opened, error) {
+	loaded, err := d.r.Store.ShipmentsByNumber(ctx, d.number, d.carrier)
+	if err != nil {
+		return nil, err
+	}
+	var open []opened
+	for _, l := range loaded {
+		proof, err := d.proofFor(ctx, l.Shipment)
+		if err != nil {
+			return nil, err
+		}
+		if proof != "" {
+			open = append(open, opened{l, proof})
+		}
+	}
+	return open, nil
+}
+
+// proofFor is how much the caller has proved; empty if it opens nothing.
+func (d *door) proofFor(ctx context.Context, s *parcel.Shipment) (view.ProofLevel, error) {
+	if d.lens.Viewer.May(graph.ShipmentsRead, s.MerchantID) {
+		return view.ProofOwner, nil
+	}
+	if d.asked {
+		// A shipment without a postcode is opened by none.
+		if d.postcode != "" && d.postcode == foldPostcode(s.Destination.Postcode) {
+			return view.ProofPostcode, nil
+		}
+		return "", nil
+	}
+	m, err := d.r.request(ctx).tenant(ctx, s.MerchantID)
+	switch {
+	case errors.Is(err, parcel.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", err
+	case m.TrackPublic:
+		return view.ProofNumber, nil
+	default:
+		return "", nil
+	}
+}
+
+// foldPostcode compares postcodes as people type them: letters and digits
+// count, case and what stands between does not.
+func foldPostcode(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z':
+			return r
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		default:
+			return -1
+		}
+	}, s)
+}
+
+// answer decides between what was opened.
+func (d *door) answer(ctx context.Context, p patience) (view.TrackResult, error) {
+	open, err := d.knock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(open) == 0 {
+		return view.TrackNothing{All: d.hints()}, nil
+	}
+	if choice, unsure := d.choice(open); unsure {
+		return choice, nil
+	}
+	// What is left is one parcel, or one number used again: the newest.
+	found := open[0]
+	mask := func(*Loaded) view.Mask {
+		return view.Mask{Hide: found.proof == view.ProofNumber, Number: d.number}
+	}
+	lens, err := d.spoken(ctx, found.Shipment.MerchantID)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := d.r.show(ctx, lens, []*Loaded{found.Loaded}, p, mask)
+	if err != nil {
+		return nil, err
+	}
+	return view.TrackFound{Shipment: shown[0], Proof: found.proof}, nil
+}
+
+// spoken is the lens with the shop's language where the shopper asked for none.
+func (d *door) spoken(ctx context.Context, merchantID string) (*view.Lens, error) {
+	if d.lens.Locale != "" {
+		return d.lens, nil
+	}
+	m, err := d.r.request(ctx).tenant(ctx, merchantID)
+	if err != nil && !errors.Is(err, parcel.ErrNotFound) {
+		return nil, err
+	}
+	lens := *d.lens
+	lens.Locale = m.DefaultLocale
+	return &lens, nil
+}
+
+// choice tells that the number alone is not enough: several carriers have it, or
+// parcels to several postcodes.
+func (d *door) choice(open []opened) (view.TrackChoice, bool) {
+	var carriers, postcodes []string
+	for _, o := range open {
+		for i := range o.Shipment.Journey.Legs {
+			l := &o.Shipment.Journey.Legs[i]
+			if l.Number == d.number && l.Carrier != "" && !slices.Contains(carriers, l.Carrier) {
+				carriers = append(carriers, l.Carrier)
+			}
+		}
+		if code := foldPostcode(o.Shipment.Destination.Postcode); !slices.Contains(postcodes, code) {
+			postcodes = append(postcodes, code)
+		}
+	}
+	c := view.TrackChoice{PostcodeDecides: !d.asked && len(postcodes) > 1}
+	if len(open) < 2 || !c.PostcodeDecides && (d.carrier != "" || len(carriers) < 2) {
+		return c, false
+	}
+	slices.Sort(carriers)
+	for _, code := range carriers {
+		c.All = append(c.All, view.Candidate{Code: code, Confidence: 1 / float64(len(carriers)), Rule: "registered", Directory: d.r.carriers})
+	}
+	return c, true
+}
+
+// hints tell what may be wrong with the number, from its form alone: whether it
+// is registered shows in none of them.
+func (d *door) hints() []view.Hint {
+	var out []view.Hint
+	for _, other := range parcel.LookAlikes(d.number) {
+		out = append(out, view.Hint{Kind: view.HintLookAlike, Meant: other, Lens: d.lens})
+	}
+	s10, isS10 := parcel.ParseS10(d.number)
+	upsValid, isUPS := parcel.CheckUPS(d.number)
+	if isS10 && !s10.CheckValid || isUPS && !upsValid {
+		out = append(out, view.Hint{Kind: view.HintCheckDigit, Lens: d.lens})
+	}
+	if len(d.r.Identify(d.number)) == 0 {
+		out = append(out, view.Hint{Kind: view.HintPattern, Lens: d.lens})
+	}
+	return out
+}
+
+// guesses are the carriers whose number it may be.
+func (r *Resolver) guesses(number string, first *int) []view.Candidate {
+	found := r.Identify(parcel.NormalizeNumber(number))
+	n := 10
+	if first != nil {
+		n = *first
+	}
+	out := make([]view.Candidate, 0, len(found))
+	for _, g := range found[:min(n, len(found))] {
+		out = append(out, view.Candidate{Code: g.Carrier, Confidence: g.Confidence, Rule: g.Rule, CheckDigitValid: g.CheckDigitValid, Directory: r.carriers})
+	}
+	return out
+}

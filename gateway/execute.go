@@ -183,7 +183,8 @@ func (g *Gateway) run(ctx context.Context, op *operation) *graphql.Response {
 // stream runs any operation and hands each of its answers to send, one for a
 // query or mutation and one for each event of a subscription, until the
 // operation ends, ctx is done or send fails, whose error it returns. A
-// subscription that its resolver does not begin ends with a *refusal.
+// subscription that its resolver refuses, or ends with an error and no data,
+// ends with a *refusal.
 //
 // The key is asked for again before each event: one that was revoked since
 // ends the stream with errNoKey, before the event is sent.
@@ -194,7 +195,7 @@ func (g *Gateway) stream(ctx context.Context, op *operation, send func(*graphql.
 	g.open.subs.Add(1)
 	defer g.open.subs.Add(-1)
 	responses, ctx := g.exec.DispatchOperation(g.Loaders(ctx), op.OperationContext)
-	for begun := false; ; begun = true {
+	for {
 		response := responses(g.Loaders(ctx))
 		if response == nil {
 			return context.Cause(ctx) // nil where the source has ended
@@ -202,7 +203,7 @@ func (g *Gateway) stream(ctx context.Context, op *operation, send func(*graphql.
 		if err := g.still(ctx, op.caller); err != nil {
 			return err
 		}
-		if !begun && response.Data == nil && len(response.Errors) > 0 {
+		if response.Data == nil && len(response.Errors) > 0 {
 			no := g.refuse(http.StatusBadRequest, nil)
 			no.errors = response.Errors
 			return no

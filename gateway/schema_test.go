@@ -62,7 +62,7 @@ type ScoreConnection { rows: [Score!]! }
 type Score implements Node @cost(weight: "2") { id: ID! value: Float }
 input EchoInput { text: String heavy: String @cost(weight: "3") inner: EchoInput list: [EchoInput!] }
 type Mutation { touch(n: Int): Int! }
-type Subscription { ticks(count: Int = 3): Tick! forever: Tick! refused: Tick! }
+type Subscription { ticks(count: Int = 3): Tick! forever: Tick! refused: Tick! expires: Tick! }
 type Tick { n: Int! }
 `
 
@@ -122,6 +122,10 @@ func (s *testSchema) subscribe(ctx context.Context, op *graphql.OperationContext
 	return func(ctx context.Context) *graphql.Response {
 		if n++; n > count {
 			return nil
+		}
+		if field.Name == "expires" && n > 1 {
+			graphql.AddError(ctx, &graph.CursorExpired{Oldest: "c"})
+			return &graphql.Response{}
 		}
 		if field.Name == "forever" && n > 1 {
 			select {

@@ -135,6 +135,9 @@ func TestSocket(t *testing.T) {
 		p.expect(`{"id":"1","type":"error","payload":[{"message":"Cannot query field \"helo\" on type \"Query\".","locations":[{"line":1,"column":3}],"extensions":{"code":"VALIDATION_FAILED"}}]}`)
 		p.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { refused { n } }"}}`)
 		p.expect(`{"id":"1","type":"error","payload":[{"message":"not a cursor","extensions":{"code":"INVALID_INPUT","fault":"MALFORMED","input":["after"]}}]}`)
+		p.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { expires { n } }"}}`)
+		p.expect(`{"id":"1","type":"next","payload":{"data":{"expires":{"n":1}},"extensions":{"cost":{"requested":1}}}}`,
+			`{"id":"1","type":"error","payload":[{"message":"cursor is older than the log that is kept; begin again from `+"`oldest`"+`","extensions":{"code":"CURSOR_EXPIRED","oldest":"c"}}]}`)
 		p.send(`{"id":"2","type":"subscribe","payload":{"query":"{ hello }"}}`)
 		p.expect(`{"id":"2","type":"next","payload":{"data":{"hello":"world"},"extensions":{"cost":{"requested":0}}}}`, `{"id":"2","type":"complete"}`)
 	})

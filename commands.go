@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/internal/config"
 	"github.com/milepost-gateway/milepost/internal/obs"
 )
@@ -20,6 +21,8 @@ type commands struct {
 	LogFormat string `help:"Write logs, which go to stderr, as text or json." enum:"text,json" default:"text"`
 	LogLevel  string `help:"Write logs from this level up: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
+	Serve      serveCommand      `cmd:"" help:"Run the gateway."`
+	Demo       demoCommand       `cmd:"" help:"Run a gateway on a simulated carrier network; needs nothing."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring a database's schema up to date."`
 	Import     importCommand     `cmd:"" help:"Take in shipments from a CSV or JSONL file."`
 	Seed       seedCommand       `cmd:"" help:"Fill a database with shipments that have a past, for tests."`
@@ -41,6 +44,68 @@ type storeFlags struct {
 type doorFlags struct {
 	Listen    string `help:"Address of GraphQL, pages and webhooks." default:"127.0.0.1:8080"`
 	OpsListen string `help:"Address of metrics, health and profiles, for operators only; - for none." default:"127.0.0.1:9090"`
+}
+
+type serveCommand struct {
+	doorFlags
+	storeFlags
+	DrainTimeout time.Duration `help:"How long requests under way may take to end after a signal." default:"20s"`
+	NoPoll       bool          `help:"Ask no carrier by plan; queries, webhooks and imports still work."`
+	Origins      []string      `name:"cors-origins" help:"Web origins whose pages may ask, such as https://shop.example; * for any." placeholder:"URL,..."`
+	OpenSchema   bool          `help:"Let anyone read the schema, without a key."`
+}
+
+func (serveCommand) Help() string {
+	return `Serves GraphQL at /graphql (POST, GET, WebSocket, event streams) and takes carriers' webhooks at
+/hooks/CARRIER/ENDPOINT. Carrier accounts stand in the file that --config names. SIGTERM and Ctrl-C let
+what is under way end first.
+
+Examples:
+  milepost serve
+  milepost serve --config milepost.yaml --store postgres://milepost@db/milepost?sslmode=require
+  milepost keys create --merchant shop --scopes shipments:read,shipments:write`
+}
+
+func (c *serveCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
+	return serve(ctx, con, log, file, c)
+}
+
+type demoCommand struct {
+	doorFlags
+	Speed     float64       `help:"How many times as fast as the wall clock parcels move; 0 suits the number of shipments." default:"0" placeholder:"N"`
+	Seed      uint64        `help:"The same seed makes the same world." default:"1"`
+	Shipments int           `help:"How many were registered before the demo begins." default:"300"`
+	Key       string        `help:"A fixed API key with all scopes (mp_ and at least 8 letters or digits); without it, one is made." placeholder:"mp_..."`
+	For       time.Duration `help:"Stop by itself after this time; 0 runs until Ctrl-C." default:"0" placeholder:"30s"`
+	Dir       string        `help:"Keep the database in this folder, as demo.db; without it, it goes with the demo." placeholder:"DIR"`
+}
+
+func (demoCommand) Help() string {
+	return `A whole gateway with nothing outside: its database is a temporary file, and its carriers are simulated
+ones on the loopback that speak the real wire formats, on a clock that runs fast. It begins with a past of
+90 days and prints what to paste.
+
+Examples:
+  milepost demo
+  milepost demo --key mp_demo0000000000 --for 30s
+  milepost demo --seed 7 --shipments 1000 --speed 8640`
+}
+
+// Validate bounds the world.
+func (c *demoCommand) Validate() error {
+	switch {
+	case c.Shipments < 1 || c.Shipments > 100_000:
+		return fmt.Errorf("--shipments: %d is not between 1 and 100000", c.Shipments)
+	case c.Speed < 0 || c.Speed > clock.MaxSpeed:
+		return fmt.Errorf("--speed: %v is not between 0 and %d", c.Speed, clock.MaxSpeed)
+	case c.For < 0:
+		return fmt.Errorf("--for: %s lies in the past", c.For)
+	}
+	return nil
+}
+
+func (c *demoCommand) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return demo(ctx, con, log, c)
 }
 
 type migrateCommand struct {

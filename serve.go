@@ -1,0 +1,345 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/milepost-gateway/milepost/carriers/identify"
+	"github.com/milepost-gateway/milepost/gateway"
+	"github.com/milepost-gateway/milepost/ingest"
+	"github.com/milepost-gateway/milepost/internal/bus"
+	"github.com/milepost-gateway/milepost/internal/clock"
+	"github.com/milepost-gateway/milepost/internal/config"
+	"github.com/milepost-gateway/milepost/internal/obs"
+	"github.com/milepost-gateway/milepost/parcel"
+	"github.com/milepost-gateway/milepost/resolvers"
+	"github.com/milepost-gateway/milepost/storage"
+)
+
+// serve runs the gateway until ctx is done.
+func serve(ctx context.Context, con *console, log *slog.Logger, file *config.File, c *serveCommand) error {
+	doors, err := openDoors(c.doorFlags)
+	if err != nil {
+		return err
+	}
+	defer doors.close()
+	// The operations port answers before the store does: a migration may take
+	// its time, and whoever watches should see it.
+	ops := startOps(doors.ops, log)
+	defer ops.stop()
+	s, err := openStore(ctx, log, c.Store, !c.NoMigrate)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	b := binding{http: newHTTPClient(), wall: con.wall, log: log}
+	accounts, err := b.accounts(file, merchantIDs(ctx, s))
+	if err != nil {
+		return err
+	}
+	wall := clock.Wall()
+	srv, err := newServer(ctx, serverParts{
+		store: s, accounts: accounts, trade: wall, wall: wall, log: log, registry: ops.registry,
+		openSchema: c.OpenSchema, origins: c.Origins, drain: c.DrainTimeout, poll: !c.NoPoll,
+	})
+	if err != nil {
+		return err
+	}
+	ops.watch(srv)
+	con.printf("milepost  %s/\nGraphQL   %s/graphql\n", doors.url(), doors.url())
+	if doors.ops != nil {
+		con.printf("health    http://%s/readyz\n", doors.ops.Addr())
+	}
+	return srv.run(ctx, doors.front)
+}
+
+// doors are the listeners.
+type doors struct{ front, ops net.Listener }
+
+// openDoors listens first of all, so that a port that is taken is told before
+// anything else is begun.
+func openDoors(f doorFlags) (doors, error) {
+	var d doors
+	var err error
+	if d.front, err = net.Listen("tcp", f.Listen); err != nil {
+		return d, fmt.Errorf("--listen: %w; give another address", err)
+	}
+	if f.OpsListen == "-" {
+		return d, nil
+	}
+	if d.ops, err = net.Listen("tcp", f.OpsListen); err != nil {
+		d.close()
+		return d, fmt.Errorf("--ops-listen: %w; give another address, or - for none", err)
+	}
+	return d, nil
+}
+
+func (d doors) close() {
+	for _, l := range []net.Listener{d.front, d.ops} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// url is where a browser on this machine finds the front door.
+func (d doors) url() string {
+	at, err := reachable(d.front.Addr().String())
+	if err != nil {
+		at = d.front.Addr().String()
+	}
+	return (&url.URL{Scheme: "http", Host: at}).String()
+}
+
+// serverParts is what a server is made of.
+type serverParts struct {
+	store    *storage.Store
+	accounts []ingest.Account
+	// trade time for parcels, wall time for machines.
+	trade, wall clock.Clock
+	log         *slog.Logger
+	registry    *prometheus.Registry
+	openSchema  bool
+	origins     []string
+	drain       time.Duration
+	poll        bool
+	pollEvery   time.Duration // 0 for the default
+}
+
+// server is a running gateway: one road in, one memory, the roads out.
+type server struct {
+	serverParts
+	bell     *bus.Bus
+	ingest   *ingest.Ingest
+	gateway  *gateway.Gateway
+	began    time.Time
+	draining atomic.Bool
+}
+
+// newServer introduces the rooms to each other. It starts nothing that run
+// does not end.
+func newServer(ctx context.Context, p serverParts) (*server, error) {
+	s := &server{serverParts: p, bell: bus.New(), began: p.wall.Now()}
+	// Cursors of one deployment hold on every replica and after a restart.
+	text, err := p.store.Setting(ctx, "cursor-secret", func() string { return base64.StdEncoding.EncodeToString(randomBytes(32)) })
+	if err != nil {
+		return nil, err
+	}
+	secret, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("the database's cursor secret is damaged: %w", err)
+	}
+	// What other processes wrote before this one began rings no bell.
+	if _, head, err := p.store.LogBounds(ctx); err == nil {
+		s.bell.Ring(head)
+	}
+	if s.ingest, err = ingest.New(ingest.Options{
+		Store: memory{p.store}, Accounts: p.accounts, Bell: s.bell, Trade: p.trade, Wall: p.wall, Log: p.log, PollEvery: p.pollEvery,
+	}); err != nil {
+		return nil, err
+	}
+	r, err := resolvers.New(resolvers.Options{
+		Store: reads{p.store}, Ingest: s.ingest, Bell: s.bell, Trade: p.trade, Wall: p.wall, Secret: secret,
+		Carriers: carrierViews(), Identify: guesses, Log: p.log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.ingest.Close())
+	}
+	if s.gateway, err = gateway.New(gateway.Options{
+		Schema: r.Schema(), Keys: keyring{p.store}, Wall: p.wall, Log: p.log, Loaders: r.WithLoaders,
+		OpenSchema: p.openSchema, Origins: p.origins, Hooks: pushes{s.ingest},
+	}); err != nil {
+		return nil, errors.Join(err, s.ingest.Close())
+	}
+	if p.registry != nil {
+		p.registry.MustRegister(&numbers{s})
+	}
+	return s, nil
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	// crypto/rand.Read never fails: it ends the program instead.
+	_, _ = rand.Read(b)
+	return b
+}
+
+// guesses tells whose number it may be, as the resolvers ask it.
+func guesses(number string) []resolvers.Guess {
+	found := identify.Identify(number)
+	out := make([]resolvers.Guess, len(found))
+	for i, c := range found {
+		out[i] = resolvers.Guess{Carrier: c.Carrier, Confidence: c.Confidence, Rule: c.Rule, CheckDigitValid: c.CheckValid}
+	}
+	return out
+}
+
+// run serves until ctx is done, then drains: no new work comes in, what is
+// under way ends, carriers are no longer asked, and what was accepted is
+// written. Every goroutine has ended when it returns.
+func (s *server) run(ctx context.Context, front net.Listener) error {
+	var work sync.WaitGroup
+	asking, stopAsking := context.WithCancel(ctx)
+	defer stopAsking()
+	var pollErr error
+	if s.poll {
+		work.Go(func() { pollErr = s.ingest.Poll(asking) })
+	}
+	work.Go(func() { s.listenToOthers(asking) })
+	context.AfterFunc(ctx, func() {
+		s.draining.Store(true)
+		s.log.Info("going down: no new work, what is under way may end", "within", s.drain)
+	})
+	err := s.gateway.Serve(ctx, front, s.drain)
+	stopAsking()
+	work.Wait()
+	return errors.Join(err, pollErr, s.ingest.Close())
+}
+
+// listenEvery is how often the log is looked at for what another process has
+// written: a replica on the same database, or an import beside the server.
+const listenEvery = 500 * time.Millisecond
+
+// listenToOthers rings the bell for changes that others have logged.
+func (s *server) listenToOthers(ctx context.Context) {
+	for s.wall.Sleep(ctx, listenEvery) == nil {
+		_, head, err := s.store.LogBounds(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			s.log.Debug("cannot look at the log", "error", err)
+		case err == nil && head > s.bell.Position():
+			s.bell.Ring(head)
+		}
+	}
+}
+
+// ready says whether the server may be sent work.
+func (s *server) ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return errors.New("going down")
+	}
+	return s.store.Ping(ctx)
+}
+
+// stats are live numbers for /stats.
+type stats struct {
+	UptimeSeconds float64         `json:"uptimeSeconds"`
+	TradeTime     time.Time       `json:"tradeTime"`
+	LogPosition   int64           `json:"logPosition"`
+	Gateway       gateway.Stats   `json:"gateway"`
+	Carriers      []carrierStats  `json:"carriers"`
+	Unmapped      []unmappedStats `json:"unmappedCodes"`
+}
+
+// carrierStats is what this process has seen of a carrier.
+type carrierStats struct {
+	Carrier     string         `json:"carrier"`
+	Calls       int64          `json:"calls"`
+	Numbers     int64          `json:"numbers"`
+	Failures    int64          `json:"failures"`
+	Payloads    int64          `json:"payloads"`
+	Refused     int64          `json:"refused"`
+	LatencyMs   float64        `json:"meanLatencyMs"`
+	LastSuccess *time.Time     `json:"lastSuccess,omitempty"`
+	LastFailure *time.Time     `json:"lastFailure,omitempty"`
+	LastTrouble parcel.Trouble `json:"lastTrouble,omitempty"`
+}
+
+// unmappedStats is a code that nobody mapped: the mapping's work queue.
+type unmappedStats struct {
+	Carrier string `json:"carrier"`
+	Code    string `json:"code"`
+	Words   string `json:"words,omitempty"`
+	Count   int    `json:"count"`
+}
+
+func (s *server) stats() stats {
+	out := stats{
+		UptimeSeconds: s.wall.Now().Sub(s.began).Seconds(), TradeTime: s.trade.Now(), LogPosition: s.bell.Position(),
+		Gateway: s.gateway.Stats(), Carriers: []carrierStats{}, Unmapped: []unmappedStats{},
+	}
+	for _, c := range s.ingest.Stats() {
+		out.Carriers = append(out.Carriers, carrierStats{
+			Carrier: c.Carrier, Calls: c.Calls, Numbers: c.Numbers, Failures: c.Failures, Payloads: c.Payloads, Refused: c.Refused,
+			LatencyMs:   float64(c.MeanLatency) / float64(time.Millisecond),
+			LastSuccess: instantOrNil(c.LastSuccess), LastFailure: instantOrNil(c.LastFailure), LastTrouble: c.LastTrouble,
+		})
+	}
+	for _, u := range s.ingest.UnmappedCodes() {
+		out.Unmapped = append(out.Unmapped, unmappedStats(u))
+	}
+	return out
+}
+
+// operations is the port for operators. It lives longer than the server: it
+// tells of a start that takes long, and of the drain.
+type operations struct {
+	registry *prometheus.Registry
+	server   atomic.Pointer[server]
+	http     *http.Server
+	work     sync.WaitGroup
+}
+
+// startOps serves the operations port; a nil listener serves nothing.
+func startOps(listener net.Listener, log *slog.Logger) *operations {
+	build := obs.ReadBuild()
+	o := &operations{registry: obs.NewRegistry(build)}
+	if listener == nil {
+		return o
+	}
+	o.http = &http.Server{
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: obs.OpsHandler(obs.Ops{
+			Build: build, Registry: o.registry,
+			Ready: map[string]func(context.Context) error{"server": o.ready},
+			Stats: func() any {
+				if s := o.server.Load(); s != nil {
+					return s.stats()
+				}
+				return struct{}{}
+			},
+		}),
+	}
+	o.work.Go(func() {
+		if err := o.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the operations port ended", "error", err)
+		}
+	})
+	return o
+}
+
+func (o *operations) watch(s *server) { o.server.Store(s) }
+
+func (o *operations) ready(ctx context.Context) error {
+	if s := o.server.Load(); s != nil {
+		return s.ready(ctx)
+	}
+	return errors.New("starting")
+}
+
+// opsPatience is how long answers under way on the operations port may take.
+const opsPatience = time.Second
+
+func (o *operations) stop() {
+	if o.http == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), opsPatience)
+	defer cancel()
+	if o.http.Shutdown(ctx) != nil {
+		_ = o.http.Close() // a profile under way is cut
+	}
+	o.work.Wait()
+}

@@ -1,36 +1,16 @@
 package main
 
 import (
-	"context"
-	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/milepost-gateway/milepost/bench"
-	"github.com/milepost-gateway/milepost/ingest"
 	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/storage/storagetest"
 )
-
-// benchStack is a server as serve runs it, but for its listeners and poller.
-func benchStack(ctx context.Context, storeURL string, accounts []ingest.Account) (*bench.Stack, error) {
-	log := slog.New(slog.DiscardHandler)
-	s, err := openStore(ctx, log, storeURL, true)
-	if err != nil {
-		return nil, err
-	}
-	wall := clock.Wall()
-	srv, err := newServer(ctx, serverParts{store: s, accounts: accounts, trade: wall, wall: wall, log: log})
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	return &bench.Stack{Handler: srv.gateway.Handler(), Store: s, Ingest: srv.ingest, Close: func() error {
-		err := srv.ingest.Close()
-		s.Close()
-		return err
-	}}, nil
-}
 
 func benchOptions(b *testing.B) bench.Options {
 	b.Helper()
@@ -65,5 +45,24 @@ func BenchmarkWriting(b *testing.B) {
 		}
 		c.Print(os.Stdout)
 		b.ReportMetric(c.Ratio(), "ratio")
+	}
+}
+
+// BenchmarkStarting builds the program and measures its start, and what memory
+// it holds half a minute later.
+func BenchmarkStarting(b *testing.B) {
+	program := filepath.Join(b.TempDir(), "milepost")
+	if told, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, told)
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		s, err := bench.Starting(b.Context(), clock.Wall(), program, []string{"serve"}, 30*time.Second)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.Print(os.Stdout)
+		b.ReportMetric(float64(s.Answered.Milliseconds()), "ms-to-answer")
+		b.ReportMetric(float64(s.Resident)/1e6, "MB")
 	}
 }

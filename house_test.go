@@ -82,6 +82,9 @@ var house = []room{
 			"github.com/oklog/ulid/v2 github.com/prometheus/client_golang github.com/vektah/gqlparser/v2 golang.org/x/sync golang.org/x/time"},
 	{folder: "web", may: "words", tests: "internal", never: "database/sql os/exec"},
 
+	// bench: measures the whole, wired by main, against hand-written servers.
+	{folder: "bench", may: "*", with: "*"},
+
 	// Plumbing that knows no parcel.
 	{folder: "internal/bus", may: "internal"},
 	{folder: "internal/clock"},

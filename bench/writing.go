@@ -222,6 +222,12 @@ func (t *loadedTable) newRows() (rows, error) {
 	return r, nil
 }
 
+// ignored scans a column away.
+type ignored struct{}
+
+// Scan implements sql.Scanner.
+func (ignored) Scan(any) error { return nil }
+
 // written is what the gateway wrote to all tables.
 type written struct {
 	order  []int64 // transactions, by their numbers
@@ -249,7 +255,7 @@ func (l *loader) read(ctx context.Context) (w written, err error) {
 			var transaction int64
 			into := []any{&transaction}
 			for range t.columns {
-				into = append(into, new(sql.RawBytes))
+				into = append(into, ignored{})
 			}
 			if err := found.Scan(into...); err != nil {
 				return w, errors.Join(err, found.Close())

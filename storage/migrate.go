@@ -37,7 +37,7 @@ func (s *Store) Migrate(ctx context.Context) (applied []string, err error) {
 	// SQLite has no lock to hold across transactions. Each migration's own is
 	// immediate and holds its version's row, so the process that comes second
 	// fails on what the first has made, and then finds it done.
-	const tries = 20
+	const tries = 60
 	for try := 1; ; try++ {
 		p, err := goose.NewProvider(dialect, s.w.DB, dir, options...)
 		if err != nil {

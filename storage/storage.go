@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +47,8 @@ type Options struct {
 const (
 	defaultReaders  = 8
 	defaultConns    = 16
-	sqliteBusy      = 10 * time.Second
+	sqliteBusy      = 10 * time.Second       // how long a writer waits for another process
+	sqliteStep      = 100 * time.Millisecond // how long of that in SQLite, which does not see a context end
 	sqlitePageSize  = 8192
 	connLifetime    = 30 * time.Minute
 	postgresOldest  = 140000 // what lib/pq speaks to
@@ -125,16 +125,19 @@ func (s *Store) openSQLite(path string, o Options) error {
 			return fmt.Errorf("storage: open %s: no directory %s; make it first (mkdir -p): %w", path, dir, parcel.ErrUnavailable)
 		}
 	}
-	busy := strconv.FormatInt(sqliteBusy.Milliseconds(), 10)
-	common := url.Values{"_pragma": {"page_size(" + strconv.Itoa(sqlitePageSize) + ")", "busy_timeout(" + busy + ")", "journal_mode(WAL)", "cache_size(-16384)", "temp_store(MEMORY)"}}
-	writer := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{}, common["_pragma"]...)}
+	pragmas := func(busy time.Duration, more ...string) []string {
+		return append([]string{
+			fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), fmt.Sprintf("page_size(%d)", sqlitePageSize),
+			"journal_mode(WAL)", "cache_size(-16384)", "temp_store(MEMORY)",
+		}, more...)
+	}
 	// FULL and not NORMAL: in WAL mode NORMAL may lose what was acknowledged
 	// when the power fails.
-	writer["_pragma"] = append(writer["_pragma"], "synchronous(FULL)", "wal_autocheckpoint(2000)")
+	writer := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas(sqliteStep, "synchronous(FULL)", "wal_autocheckpoint(2000)")}
 	if o.MaxFileBytes > 0 {
-		writer["_pragma"] = append(writer["_pragma"], "max_page_count("+strconv.FormatInt(max(1, o.MaxFileBytes/sqlitePageSize), 10)+")")
+		writer.Add("_pragma", fmt.Sprintf("max_page_count(%d)", max(1, o.MaxFileBytes/sqlitePageSize)))
 	}
-	reader := url.Values{"_query_only": {"1"}, "_pragma": common["_pragma"]}
+	reader := url.Values{"_query_only": {"1"}, "_pragma": pragmas(sqliteBusy)}
 	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
 	open := func(v url.Values, conns int) (*sqlx.DB, error) {
 		c, err := sqlite.NewConnector(file + "?" + v.Encode())

@@ -54,9 +54,9 @@ func (s *Store) Update(ctx context.Context, do func(ctx context.Context, tx *Tx)
 }
 
 func (s *Store) attempt(ctx context.Context, do func(ctx context.Context, tx *Tx) error) (err error, again bool) {
-	t, err := s.w.BeginTxx(ctx, nil)
+	t, err := s.begin(ctx)
 	if err != nil {
-		return s.fail(ctx, "begin", err), transient(err) && ctx.Err() == nil
+		return s.fail(ctx, "begin", err), s.dialect == PostgreSQL && transient(err) && ctx.Err() == nil
 	}
 	// Undoes also what a panic of do left behind; after a commit it does
 	// nothing.
@@ -75,6 +75,21 @@ func (s *Store) attempt(ctx context.Context, do func(ctx context.Context, tx *Tx
 		return err, false
 	}
 	return s.commit(ctx, t)
+}
+
+// begin opens a transaction. On SQLite that takes the file's write lock, which
+// another process may hold: it is waited for in steps, so that a context that
+// ends is seen.
+func (s *Store) begin(ctx context.Context) (*sqlx.Tx, error) {
+	for waited := time.Duration(0); ; waited += sqliteStep {
+		t, err := s.w.BeginTxx(ctx, nil)
+		if err == nil || s.dialect != SQLite || !transient(err) || waited >= sqliteBusy {
+			return t, err
+		}
+		if ended := s.clock.Sleep(ctx, rand.N(firstBackoff)); ended != nil {
+			return nil, ended
+		}
+	}
 }
 
 func (s *Store) commit(ctx context.Context, t *sqlx.Tx) (err error, again bool) {

@@ -10,9 +10,9 @@
 // could confuse the two.
 //
 // Names of months, patterns of dates and amounts, plural forms of units and
-// the rules of plurals are those of Unicode CLDR 48, but that clocks have 24
-// hours and years are Gregorian everywhere, with digits 0 to 9. English writes
-// the day before the month.
+// the rules of plurals follow Unicode CLDR 48 (see LICENSE-CLDR), but that
+// clocks have 24 hours, years are Gregorian and digits 0 to 9 everywhere, and
+// English writes the day before the month.
 //
 // Everything here is read once, at first use, and never changes: all functions
 // are safe for concurrent use. Codes are plain strings, the values of the

@@ -53,6 +53,12 @@ const maxRanges = 32
 // there is none either it is English. Anything that is not a tag is passed
 // over: Match never fails.
 func Match(preferred ...string) Locale {
+	// The commonest case first: one tag as its file is named.
+	if len(preferred) > 0 {
+		if b, ok := books()[Locale(preferred[0])]; ok {
+			return b.locale
+		}
+	}
 	for _, known := range []func(string) Locale{own, related} {
 		for _, p := range preferred {
 			if l := first(p, known); l != "" {

@@ -43,8 +43,8 @@ func Count(l Locale, key string, n int) string {
 // Unicode CLDR 48. Categories for fractions alone (Russian "other") never come
 // up.
 func plural(l Locale, n int) category {
-	// The remainder of the least int is not positive, so the sign is taken
-	// from the digits and not from the number.
+	// Remainders are small, so their absolute values exist; that of the least
+	// int does not.
 	ten, hundred := abs(n%10), abs(n%100)
 	switch l {
 	case "en", "de", "tr", "kk", "uz":
@@ -60,7 +60,7 @@ func plural(l Locale, n int) category {
 		}
 	case "fr", "pt-BR":
 		switch {
-		case abs(n) <= 1 && abs(n) >= 0:
+		case n >= -1 && n <= 1:
 			return one
 		case millions(n):
 			return many
@@ -109,7 +109,7 @@ func plural(l Locale, n int) category {
 // Romance languages then say "de".
 func millions(n int) bool { return n != 0 && n%1_000_000 == 0 }
 
-// abs is the absolute value; that of the least int is itself.
+// abs is the absolute value; the least int, which has none, gives itself.
 func abs(n int) int {
 	if n < 0 {
 		return -n

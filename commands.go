@@ -26,6 +26,7 @@ type commands struct {
 	Migrate    migrateCommand    `cmd:"" help:"Bring a database's schema up to date."`
 	Import     importCommand     `cmd:"" help:"Take in shipments from a CSV or JSONL file."`
 	Seed       seedCommand       `cmd:"" help:"Fill a database with shipments that have a past, for tests."`
+	Bench      benchCommand      `cmd:"" help:"Measure this build against a hand-written server."`
 	Carriers   carriersCommand   `cmd:"" help:"List carriers, try an account, identify a number, read a payload."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys."`
 	Replay     replayCommand     `cmd:"" help:"Read kept payloads again, after a mapping was mended."`
@@ -187,6 +188,27 @@ func (c *seedCommand) Validate() error {
 func (c *seedCommand) Run(ctx context.Context, con *console, log *slog.Logger) error {
 	return seed(ctx, con, log, c)
 }
+
+type benchCommand struct {
+	What      []string      `arg:"" optional:"" help:"start, read, write; all of them if none is named." enum:"start,read,write" default:"start,read,write"`
+	Postgres  string        `help:"Any database on a PostgreSQL server whose user may make others; a scratch one is made and dropped." default:"postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable"`
+	Shipments int           `help:"How many are seeded before reading is measured." default:"5000"`
+	Payloads  int           `help:"How many are taken in when writing is measured." default:"6000"`
+	Time      time.Duration `help:"How long each round of reading lasts; 0 for the usual." default:"0" placeholder:"2s"`
+	Rounds    int           `help:"How many rounds are measured, in turns; 0 for the usual." default:"0" placeholder:"N"`
+}
+
+func (benchCommand) Help() string {
+	return `Both sides run in one process on the loopback over the same PostgreSQL, in turns, and answer the same; each
+measurement is bounded. Exit code 1 says that a bar was not reached. See docs/benchmarks.md.
+
+Examples:
+  milepost bench
+  milepost bench start
+  milepost bench read write --postgres postgres://postgres@127.0.0.1/postgres?sslmode=disable`
+}
+
+func (c *benchCommand) Run(ctx context.Context, con *console) error { return measure(ctx, con, c) }
 
 type carriersCommand struct {
 	List     carriersList     `cmd:"" help:"List the carriers that milepost speaks to."`

@@ -14,6 +14,11 @@
 // clocks have 24 hours, years are Gregorian and digits 0 to 9 everywhere, and
 // English writes the day before the month.
 //
+// To add a language, add its file, and name it in Locales and own (locale.go),
+// plural (plural.go) and the tests' tables of scripts and plurals. To add a
+// wording, write it in en.json first, then in every other file: the tests fail
+// while one lacks it, though a reader would be shown the English words.
+//
 // Everything here is read once, at first use, and never changes: all functions
 // are safe for concurrent use. Codes are plain strings, the values of the
 // schema's enums, since this package knows no parcel.

@@ -71,7 +71,7 @@ func (g *Ingest) decode(p parcel.Payload) (parcel.Reading, error) {
 	if l == nil {
 		return parcel.Reading{}, fmt.Errorf("ingest: no adapter for carrier %q: %w", p.Carrier, parcel.ErrInvalid)
 	}
-	r, err := l.account.Carrier.Decode(p)
+	r, err := l.decode(p)
 	for i := range r.Observations {
 		o := &r.Observations[i]
 		o.Carrier = p.Carrier
@@ -79,6 +79,15 @@ func (g *Ingest) decode(p parcel.Payload) (parcel.Reading, error) {
 		o.NextNumber = parcel.NormalizeNumber(o.NextNumber)
 	}
 	return r, err
+}
+
+// ownerOf is the merchant whose account a payload came through; empty for the
+// deployment's. What one merchant's credentials bring is for that merchant.
+func (g *Ingest) ownerOf(p parcel.Payload) string {
+	if l := g.byName[accountKey{p.Carrier, p.Account}]; l != nil {
+		return l.account.MerchantID
+	}
+	return ""
 }
 
 // payloadTask keeps one payload and tells what it says.
@@ -153,8 +162,9 @@ func (t *payloadTask) apply(u *unit) error {
 		kept = u.kept[&t.payload]
 	}
 	t.receipt = Receipt{PayloadID: kept.ID, Fresh: kept.Fresh, Reading: t.reading, Problem: t.problem}
+	owner := t.g.ownerOf(t.payload)
 	for i := range t.reading.Observations {
-		t.receipt.Events += u.tell(t.reading.Observations[i], t.payload.Source, kept.ID, t.payload.ReceivedAt)
+		t.receipt.Events += u.tell(t.reading.Observations[i], owner, t.payload.Source, kept.ID, t.payload.ReceivedAt)
 	}
 	// A payload that could not be read at first may name its numbers only now.
 	if kept.Fresh || t.replayed {
@@ -183,10 +193,13 @@ func (t *payloadTask) hear(u *unit) {
 		tr := &u.numbers[k].Tracking
 		f := found[k.Number]
 		if f == parcel.FindingDenied {
-			tr.Trouble, tr.RetryAt = parcel.TroubleUnauthorised, time.Time{}
+			tr.Trouble = parcel.TroubleUnauthorised
 			if tr.TroubleSince.IsZero() {
 				tr.TroubleSince = u.now
 			}
+			tr.Failures++
+			tr.RetryAt = afterFailure(u.now, tr.Failures, 0)
+			tr.NextAt = tr.RetryAt
 			u.trackings[k] = struct{}{}
 			continue
 		}
@@ -211,7 +224,7 @@ func (u *unit) nextFor(k parcel.NumberKey) time.Time {
 	var next time.Time
 	for i := range st.Holders {
 		t := u.shipments[st.Holders[i].ShipmentID]
-		if t == nil {
+		if t == nil || t.final || !st.Holders[i].Covers(u.now) {
 			continue
 		}
 		lane := u.g.accountFor(k.Carrier, t.now.MerchantID)

@@ -3,6 +3,8 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -207,6 +209,8 @@ func (l *lane) lease(ctx context.Context, batch []*flight) (mine, theirs []*flig
 			g.log.Warn("cannot give back leases", "carrier", l.account.Spec.Name, "error", err)
 		}
 		for _, fl := range fresh {
+			fl.tracking, fl.served = known[fl.key], parcel.ServedStore
+			fl.tracking.LeasedUntil = time.Time{}
 			g.flights.land(fl)
 		}
 	}
@@ -228,8 +232,6 @@ func (t *giveBack) needs(n *needs) {
 func (t *giveBack) apply(u *unit) error {
 	for _, fl := range t.batch {
 		u.released = append(u.released, fl.key)
-		fl.tracking, fl.served = u.numbers[fl.key].Tracking, parcel.ServedStore
-		fl.tracking.LeasedUntil = time.Time{}
 	}
 	return nil
 }
@@ -252,7 +254,7 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 		queries[i] = carriers.Query{Number: fl.key.Number, Postcode: fl.postcode}
 	}
 	began := g.wall.Now()
-	payloads, err := l.fetcher.Fetch(ctx, queries)
+	payloads, err := l.fetch(ctx, queries)
 	g.counters.call(l.account.Spec.Name, len(queries), g.trade.Now(), g.wall.Now().Sub(began), err)
 
 	heard := map[string]bool{}
@@ -280,6 +282,26 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 	l.land(&landing{lane: l, batch: batch, heard: heard, failure: err, later: later})
 }
 
+// fetch asks the carrier. An adapter that panics harms only its own numbers.
+func (l *lane) fetch(ctx context.Context, queries []carriers.Query) (payloads []parcel.Payload, err error) {
+	defer l.guard(&err)
+	return l.fetcher.Fetch(ctx, queries)
+}
+
+// decode reads a payload, with the same guard.
+func (l *lane) decode(p parcel.Payload) (r parcel.Reading, err error) {
+	defer l.guard(&err)
+	return l.account.Carrier.Decode(p)
+}
+
+// guard turns an adapter's panic into an error, with the stack in the log.
+func (l *lane) guard(err *error) {
+	if v := recover(); v != nil {
+		l.g.log.Error("adapter panicked", "carrier", l.account.Spec.Name, "panic", v, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("%s: adapter panicked: %w", l.account.Spec.Name, parcel.ErrMalformed)
+	}
+}
+
 // stamp completes a payload that came through this account: whose it is, when
 // it came, and without the personal data that the adapter names.
 func (l *lane) stamp(p parcel.Payload) parcel.Payload {
@@ -302,6 +324,10 @@ func (l *lane) land(t *landing) {
 	defer cancel()
 	if err := g.writer.do(ctx, t); err != nil {
 		g.log.Warn("cannot note what came of a call", "carrier", l.account.Spec.Name, "error", err)
+	} else {
+		for i, fl := range t.batch {
+			fl.tracking, fl.served = t.found[i], parcel.ServedOwnCall
+		}
 	}
 	for _, fl := range t.batch {
 		g.flights.land(fl)
@@ -322,6 +348,8 @@ type landing struct {
 	// later is when the carrier asks to be asked again: a ticket is being
 	// worked on, which is no trouble.
 	later time.Duration
+	// found is what is known after it, for each of the batch.
+	found []parcel.Tracking
 }
 
 func (t *landing) weight() int { return len(t.batch) }
@@ -333,12 +361,13 @@ func (t *landing) needs(n *needs) {
 }
 
 func (t *landing) apply(u *unit) error {
-	for _, fl := range t.batch {
+	t.found = make([]parcel.Tracking, len(t.batch))
+	for i, fl := range t.batch {
 		tr := &u.numbers[fl.key].Tracking
 		switch {
 		case t.heard[fl.key.Number]:
 		case t.failure == nil && t.later > 0:
-			tr.NextAt = u.now.Add(t.later)
+			tr.NextAt = u.now.Add(t.lane.g.tradeFor(t.later))
 			u.trackings[fl.key] = struct{}{}
 		default:
 			cause := t.failure
@@ -350,8 +379,8 @@ func (t *landing) apply(u *unit) error {
 			u.trackings[fl.key] = struct{}{}
 		}
 		u.released = append(u.released, fl.key)
-		fl.tracking, fl.served = *tr, parcel.ServedOwnCall
-		fl.tracking.LeasedUntil = time.Time{}
+		t.found[i] = *tr
+		t.found[i].LeasedUntil = time.Time{}
 	}
 	return nil
 }
@@ -369,7 +398,7 @@ func (l *lane) note(t *parcel.Tracking, failure error, now time.Time) {
 	if th := (*parcel.Throttled)(nil); errors.As(failure, &th) {
 		wait = th.RetryAfter
 	}
-	t.RetryAt = afterFailure(now, t.Failures, wait)
+	t.RetryAt = afterFailure(now, t.Failures, l.g.tradeFor(wait))
 	if t.NextAt.IsZero() || t.NextAt.Before(t.RetryAt) {
 		t.NextAt = t.RetryAt
 	}

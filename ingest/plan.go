@@ -22,7 +22,12 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking, holders int
 	j := &s.Journey
 	if j.Outcome != "" {
 		end := j.Events[j.OutcomeEvent].Occurred.At
-		if now.Sub(end) < afterEnd {
+		if last, ok := j.LatestEvent(); ok && last.Occurred.At.After(end) {
+			end = last.Occurred.At
+		}
+		// A loss may be withdrawn, and a parcel on its way back is still on its
+		// way.
+		if now.Sub(end) < afterEnd || j.Outcome == parcel.OutcomeLost || comingBack(j) {
 			return now.Add(24 * time.Hour)
 		}
 		return time.Time{}
@@ -41,6 +46,15 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking, holders int
 		wait = max(wait, now.Sub(last.Occurred.At)/24)
 	}
 	return now.Add(clampDuration(wait, budget, longestWait))
+}
+
+func comingBack(j *parcel.Journey) bool {
+	for x := range j.OpenExceptions {
+		if x.Kind == parcel.ExceptionReturning {
+			return true
+		}
+	}
+	return false
 }
 
 // onlyPushed tells whether a number was never asked for: a push brings one

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/milepost-gateway/milepost/parcel"
@@ -30,12 +31,14 @@ func (g *Ingest) Refresh(ctx context.Context, ask parcel.RefreshAsk) ([]parcel.R
 			}
 			continue
 		}
-		var notOlder time.Time
+		// What lands between this look and the call will do; beyond that, what
+		// is young enough for the asker.
+		notOlder := now
 		if ask.MaxAge > 0 {
 			notOlder = now.Add(-ask.MaxAge)
 		}
 		if !ask.Force {
-			if !notOlder.IsZero() && t.HeardAt.After(notOlder) {
+			if ask.MaxAge > 0 && t.HeardAt.After(notOlder) {
 				out[i].Served = parcel.ServedStore
 				continue
 			}
@@ -83,7 +86,9 @@ func (g *Ingest) await(ctx context.Context, wait time.Duration, waits []*flight,
 			if out[i].Served != parcel.ServedJoinedCall {
 				out[i].Served = fl.served
 			}
-			out[i].Tracking = fl.tracking
+			if fl.tracking.Number != "" {
+				out[i].Tracking = fl.tracking
+			}
 		default:
 			out[i].Served = parcel.ServedWaitExpired
 		}
@@ -98,45 +103,53 @@ func (g *Ingest) laneOf(t *parcel.Tracking) *lane {
 	return g.accountFor(t.Carrier, "")
 }
 
-// Poll asks for numbers whose next look is due, until ctx ends. One poller runs
-// in each replica; leases share the work.
+// Poll asks for numbers whose next look is due, until ctx ends. Each carrier has
+// a loop of its own, so that one that hangs holds up nobody else's news. One
+// poller runs in each replica; leases share the work.
 func (g *Ingest) Poll(ctx context.Context) error {
-	var asked []string
+	var loops sync.WaitGroup
 	for name, lanes := range g.accounts {
+		limit := 0
 		for _, l := range lanes {
 			if l.fetcher != nil {
-				asked = append(asked, name)
-				break
+				limit += 2 * g.opts.Parallel * l.batch()
 			}
 		}
-	}
-	if len(asked) == 0 {
-		<-ctx.Done()
-		return nil
-	}
-	for {
-		n, err := g.pollOnce(ctx, asked)
-		if err != nil && ctx.Err() == nil {
-			g.log.Warn("cannot look for due numbers", "error", err)
+		if limit > 0 {
+			loops.Go(func() { g.pollCarrier(ctx, name, min(limit, pollBatch)) })
 		}
-		if n < pollBatch || err != nil {
+	}
+	<-ctx.Done()
+	loops.Wait()
+	return nil
+}
+
+func (g *Ingest) pollCarrier(ctx context.Context, name string, limit int) {
+	for {
+		n, err := g.pollOnce(ctx, name, limit)
+		if err != nil && ctx.Err() == nil {
+			g.log.Warn("cannot look for due numbers", "carrier", name, "error", err)
+		}
+		if n < limit || err != nil {
 			if g.wall.Sleep(ctx, g.opts.PollEvery) != nil {
-				return nil
+				return
 			}
 		}
 	}
 }
 
-// pollBatch is the most numbers that one look leases.
+// pollBatch is the most numbers of one carrier that one look leases: no more
+// than its lanes take in two rounds, so that a shopper's question never queues
+// behind a backlog.
 const pollBatch = 500
 
 // pollLease is how long a replica may take to ask for what it leased, wall
 // time.
 const pollLease = 2 * time.Minute
 
-func (g *Ingest) pollOnce(ctx context.Context, asked []string) (int, error) {
+func (g *Ingest) pollOnce(ctx context.Context, carrier string, limit int) (int, error) {
 	now := g.trade.Now()
-	due, err := g.store.LeaseDue(ctx, now, now.Add(g.tradeFor(pollLease)), g.token, pollBatch, asked)
+	due, err := g.store.LeaseDue(ctx, now, now.Add(g.tradeFor(pollLease)), g.token, limit, []string{carrier})
 	if err != nil {
 		return 0, err
 	}

@@ -139,6 +139,11 @@ func (t *registerTask) register(u *unit, r *registration) parcel.Registered {
 			p := parcel.Invalidf(parcel.FaultConflict, path, "the reference %q is registered with another value here; to change a tracking number use changeTrackingNumber", f.Reference)
 			return parcel.Registered{Outcome: parcel.WriteRefused, Shipment: stored.now, Problems: append(problems, p)}
 		}
+		if !r.history.Recipient.IsZero() {
+			// Personal data is stored apart and may have been erased since: a
+			// repetition neither compares nor revives it.
+			problems = append(problems, warn(parcel.FaultWrongState, "recipient", "the shipment is registered; its recipient stays as first given"))
+		}
 		n := t.tellHistory(u, stored.now.ID, r)
 		outcome := parcel.WriteUnchanged
 		if n > 0 {
@@ -166,15 +171,15 @@ func (t *registerTask) register(u *unit, r *registration) parcel.Registered {
 		}
 	}
 	u.add(s)
+	u.shipments[s.ID].final = r.history.Final
 	for i := range s.Legs {
 		l := &s.Legs[i]
 		if l.Carrier == "" || l.Number == "" {
 			continue
 		}
 		problems = append(problems, t.holdFor(u, s, i)...)
-		if r.history.Final {
-			key := parcel.NumberKey{Carrier: l.Carrier, Number: l.Number}
-			u.numbers[key].Tracking.NextAt = time.Time{}
+		if st := u.numbers[parcel.NumberKey{Carrier: l.Carrier, Number: l.Number}]; r.history.Final && len(st.Holders) == 1 {
+			st.Tracking.NextAt = time.Time{}
 		}
 	}
 	if !r.history.Recipient.IsZero() {
@@ -220,43 +225,34 @@ func useSince(number string, registered time.Time) time.Time {
 	return registered.Add(-sinceOther)
 }
 
+// restOf is how long a number rests after a journey before it is a new use.
+func restOf(number string) time.Duration {
+	if _, ok := parcel.ParseS10(number); ok {
+		return restS10
+	}
+	return restOther
+}
+
 // holdFor gives a declared number to its shipment. A number that another
-// shipment of the merchant ended with long ago is a new use from then on; one
-// that is still in use, or ended lately, belongs to both, with a warning.
+// shipment ended with long ago is a new use from then on; one that is still in
+// use by the merchant, or ended lately, belongs to both, with a warning.
 func (t *registerTask) holdFor(u *unit, s *parcel.Shipment, leg int) (problems []*parcel.InputError) {
 	l := &s.Legs[leg]
 	key := parcel.NumberKey{Carrier: l.Carrier, Number: l.Number}
 	path := "legs." + strconv.Itoa(leg) + ".trackingNumber"
-	h := parcel.Holder{MerchantID: s.MerchantID, ShipmentID: s.ID, Since: useSince(l.Number, s.RegisteredAt)}
-	for _, other := range u.numbers[key].Holders {
-		o := u.shipments[other.ShipmentID]
-		if other.MerchantID != s.MerchantID || o == nil || other.ShipmentID == s.ID || !other.Until.IsZero() {
-			continue
-		}
-		ended, at := o.now.Journey.Outcome != "", time.Time{}
-		if ended {
-			at = o.now.Journey.Events[o.now.Journey.OutcomeEvent].Occurred.At
-		}
-		rest := restOther
-		if _, s10 := parcel.ParseS10(l.Number); s10 {
-			rest = restS10
-		}
-		if ended && s.RegisteredAt.Sub(at) >= rest {
-			from := at.Add(time.Microsecond)
-			u.limit(key, other.ShipmentID, from)
-			if from.After(h.Since) {
-				h.Since = from
-			}
-			problems = append(problems, warn(parcel.FaultDuplicate, path, "the number was used before, for %q, which ended on %s; this is taken as a new parcel", o.now.Reference, at.Format(parcel.DayLayout)))
-			continue
-		}
-		problems = append(problems, warn(parcel.FaultDuplicate, path, "the number is also that of %q; both shipments show its events", o.now.Reference))
-	}
 	st := u.numbers[key]
 	if st.Tracking.Postcode == "" {
 		st.Tracking.Postcode = s.Destination.Postcode
 	}
-	u.hold(key, h)
+	for _, o := range u.hold(key, parcel.Holder{MerchantID: s.MerchantID, ShipmentID: s.ID, Since: useSince(l.Number, s.RegisteredAt)}) {
+		at, _ := endOf(o)
+		problems = append(problems, warn(parcel.FaultDuplicate, path, "the number was used before, for %q, which ended on %s; this is taken as a new parcel", o.Reference, at.Format(parcel.DayLayout)))
+	}
+	for _, other := range st.Holders {
+		if o := u.shipments[other.ShipmentID]; o != nil && other.MerchantID == s.MerchantID && other.ShipmentID != s.ID && other.Until.IsZero() {
+			problems = append(problems, warn(parcel.FaultDuplicate, path, "the number is also that of %q; both shipments show its events", o.now.Reference))
+		}
+	}
 	return problems
 }
 
@@ -298,6 +294,7 @@ func contradiction(stored, given *parcel.Facts, registeredAt time.Time) string {
 		{"destination", stored.Destination, given.Destination},
 		{"goods", normalGoods(stored.Goods), normalGoods(given.Goods)},
 		{"tags", normalList(stored.Tags), normalList(given.Tags)},
+		{"locale", stored.Locale, given.Locale},
 		{"route", stored.Route, given.Route},
 		{"legs", legs(stored), legs(given)},
 		{"promise", first, again},

@@ -103,7 +103,7 @@ func (g *Ingest) tellReport(u *unit, merchantID string, r *parcel.Report) parcel
 		return parcel.Reported{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{problem}}
 	}
 	o := completeReport(r)
-	out := parcel.Reported{Outcome: parcel.WriteUnchanged, ShipmentID: id, EventID: EventID(id, o.Key(), o.Occurred.At)}
+	out := parcel.Reported{Outcome: parcel.WriteUnchanged, ShipmentID: id, EventID: EventID(id, o.Key(), o.Occurred)}
 	if u.tellShipment(id, o, parcel.SourceReport, "", u.now) {
 		out.Outcome = parcel.WriteCreated
 	}
@@ -216,14 +216,55 @@ func (t *retractTask) apply(u *unit) error {
 		rep := *t.correction.ReplaceWith
 		rep.Key.Carrier, rep.Key.Number = cmp.Or(rep.Key.Carrier, e.Carrier), cmp.Or(rep.Key.Number, e.Number)
 		o := completeReport(&rep)
+		// What stands in its place may differ only in what identity leaves out,
+		// its place or words: it is an event of its own all the same.
+		o.OwnCode += " corrects " + e.EventKey
 		r.ReplacedBy = o.Key()
 		u.tellShipment(t.shipment, o, parcel.SourceReport, "", u.now)
 	}
-	row := parcel.Event{ID: e.ID, ShipmentID: t.shipment, EventKey: e.EventKey, Source: parcel.SourceReport, ReceivedAt: r.At, Retraction: &r}
-	row.EventDigest = digestWith("retraction|"+string(r.Kind)+"|"+r.Reason+"|"+strconv.FormatInt(r.At.UnixMicro(), 10), parcel.SourceReport)
-	u.append(s, row)
+	u.append(s, correctionRow(t.shipment, e, r))
 	t.out = parcel.Reported{Outcome: parcel.WriteUpdated, ShipmentID: t.shipment, EventID: e.ID}
+	return t.letGo(u, s, e)
+}
+
+// letGo gives up a number that only the withdrawn event had named: it is a
+// stranger's.
+func (t *retractTask) letGo(u *unit, s *touched, e *parcel.TimelineEvent) error {
+	if e.NextNumber == "" || slices.ContainsFunc(s.now.Legs, func(d parcel.DeclaredLeg) bool { return d.Number == e.NextNumber }) {
+		return nil
+	}
+	for i := range s.before.Journey.Events {
+		if x := &s.before.Journey.Events[i]; x.ID != e.ID && x.Retracted == nil && x.NextNumber == e.NextNumber {
+			return nil
+		}
+	}
+	key := parcel.NumberKey{Carrier: cmp.Or(e.NextCarrier, t.g.carrierOf(e.NextNumber)), Number: e.NextNumber}
+	if key.Carrier == "" {
+		return nil
+	}
+	if err := u.ensureNumber(key); err != nil {
+		return err
+	}
+	for _, h := range u.numbers[key].Holders {
+		if h.ShipmentID == t.shipment {
+			u.limit(key, t.shipment, h.Since)
+		}
+	}
+	// What the stranger's parcel has told meanwhile is not ours either.
+	for i := range s.before.Journey.Events {
+		if x := &s.before.Journey.Events[i]; x.Carrier == key.Carrier && x.Number == key.Number && x.Retracted == nil {
+			u.append(s, correctionRow(t.shipment, x, parcel.Retraction{Target: x.EventKey, Kind: parcel.RetractionWrongShipment,
+				Reason: "its number was named by an event that was withdrawn", At: u.now.UTC().Truncate(time.Microsecond)}))
+		}
+	}
 	return nil
+}
+
+// correctionRow is the log's row of a person's correction.
+func correctionRow(shipmentID string, e *parcel.TimelineEvent, r parcel.Retraction) parcel.Event {
+	row := parcel.Event{ID: e.ID, ShipmentID: shipmentID, EventKey: e.EventKey, Source: parcel.SourceReport, ReceivedAt: r.At, Retraction: &r}
+	row.EventDigest = digestWith("retraction|"+string(r.Kind)+"|"+r.Reason+"|"+strconv.FormatInt(r.At.UnixMicro(), 10), parcel.SourceReport)
+	return row
 }
 
 // ChangeNumber gives a leg another number or carrier. Events of the old one

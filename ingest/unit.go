@@ -54,6 +54,8 @@ type touched struct {
 	// thing twice writes it once.
 	told  map[[2]string]struct{}
 	facts bool // facts changed
+	// final shipments are not asked for: a file was all there is.
+	final bool
 }
 
 // unit is the state of one transaction: everything locked, changed in memory,
@@ -169,18 +171,57 @@ func (u *unit) add(s *parcel.Shipment) {
 	u.references[refKey{s.MerchantID, s.Reference}] = s.ID
 }
 
-// hold gives a number to a shipment.
-func (u *unit) hold(key parcel.NumberKey, h parcel.Holder) {
+// hold gives a number to a shipment. Uses of the number that ended long ago end
+// where this one begins. A number that comes back to a shipment after a
+// correction is its again.
+func (u *unit) hold(key parcel.NumberKey, h parcel.Holder) (ended []*parcel.Shipment) {
 	st := u.numbers[key]
 	for i := range st.Holders {
-		if st.Holders[i].ShipmentID == h.ShipmentID {
-			return
+		if o := &st.Holders[i]; o.ShipmentID == h.ShipmentID {
+			if !o.Until.IsZero() {
+				o.Until = time.Time{}
+				u.holders = append(u.holders, parcel.HolderRow{NumberKey: key, Holder: *o})
+				u.lateNumbers = append(u.lateNumbers, key)
+				u.watch(key, h.MerchantID)
+			}
+			return nil
+		}
+	}
+	began := u.now
+	if t := u.shipments[h.ShipmentID]; t != nil && t.now.RegisteredAt.Before(began) {
+		began = t.now.RegisteredAt
+	}
+	for _, o := range st.Holders {
+		t := u.shipments[o.ShipmentID]
+		if t == nil || !o.Until.IsZero() {
+			continue
+		}
+		at, over := endOf(t.now)
+		if !over || began.Sub(at) < restOf(key.Number) {
+			continue
+		}
+		from := at.Add(time.Microsecond)
+		u.limit(key, o.ShipmentID, from)
+		if from.After(h.Since) {
+			h.Since = from
+		}
+		if o.MerchantID == h.MerchantID {
+			ended = append(ended, t.now)
 		}
 	}
 	st.Holders = append(st.Holders, h)
 	u.holders = append(u.holders, parcel.HolderRow{NumberKey: key, Holder: h})
 	u.lateNumbers = append(u.lateNumbers, key)
 	u.watch(key, h.MerchantID)
+	return ended
+}
+
+// endOf is when a shipment's journey ended; ok is false while it is open.
+func endOf(s *parcel.Shipment) (at time.Time, ok bool) {
+	if s.Journey.Outcome == "" {
+		return time.Time{}, false
+	}
+	return s.Journey.Events[s.Journey.OutcomeEvent].Occurred.At, true
 }
 
 // limit ends a holder's use of a number.
@@ -201,8 +242,15 @@ func (u *unit) watch(key parcel.NumberKey, merchantID string) {
 		t.WatchedAt = u.now
 	}
 	if l := u.g.accountFor(key.Carrier, merchantID); l != nil {
-		if t.Account == "" {
+		switch own := u.g.byName[accountKey{key.Carrier, t.Account}]; {
+		case t.Account == "":
 			t.Account = l.account.Name
+		case own != nil && own.account.MerchantID != "" && own.account.MerchantID != merchantID:
+			// Another merchant's account may not bring this one's news: the
+			// deployment's asks for both, where there is one.
+			if all := u.g.accountFor(key.Carrier, ""); all != nil && all.account.MerchantID == "" {
+				t.Account = all.account.Name
+			}
 		}
 		if t.NextAt.IsZero() && l.fetcher != nil {
 			t.NextAt = u.now
@@ -213,14 +261,27 @@ func (u *unit) watch(key parcel.NumberKey, merchantID string) {
 
 // tell ties an observation to the shipments that hold its number, and says how
 // many rows are new.
-func (u *unit) tell(o parcel.Observation, source parcel.SourceKind, payloadID string, received time.Time) int {
+//
+// owner is the merchant whose account brought it, empty for the deployment's:
+// nobody else hears what one merchant's credentials bring. A shipment that ended
+// long before the event is another parcel under the same number.
+func (u *unit) tell(o parcel.Observation, owner string, source parcel.SourceKind, payloadID string, received time.Time) int {
 	st := u.numbers[parcel.NumberKey{Carrier: o.Carrier, Number: o.Number}]
 	if st == nil {
 		return 0
 	}
 	n := 0
 	for i := range st.Holders {
-		if h := &st.Holders[i]; h.Covers(o.Occurred.At) && u.tellShipment(h.ShipmentID, o, source, payloadID, received) {
+		h := &st.Holders[i]
+		if !h.Covers(o.Occurred.At) || (owner != "" && owner != h.MerchantID) {
+			continue
+		}
+		if t := u.shipments[h.ShipmentID]; t != nil {
+			if at, over := endOf(t.now); over && o.Occurred.At.Sub(at) >= restOf(o.Number) {
+				continue
+			}
+		}
+		if u.tellShipment(h.ShipmentID, o, source, payloadID, received) {
 			n++
 		}
 	}
@@ -233,7 +294,7 @@ func (u *unit) tellShipment(id string, o parcel.Observation, source parcel.Sourc
 		return false
 	}
 	e := parcel.Event{Observation: o, ShipmentID: id, EventKey: o.Key(), Source: source, PayloadID: payloadID, ReceivedAt: received.UTC().Truncate(time.Microsecond)}
-	e.ID = EventID(id, e.EventKey, o.Occurred.At)
+	e.ID = EventID(id, e.EventKey, o.Occurred)
 	e.EventDigest = digestWith(o.Digest(), source)
 	return u.append(t, e)
 }
@@ -255,13 +316,14 @@ func digestWith(digest string, source parcel.SourceKind) string {
 	return hex.EncodeToString(h[:16])
 }
 
-// EventID is the id of an event: a ULID whose time is the occurrence and whose
-// random part follows from shipment and identity, so the same event has the
-// same id however and whenever it arrives.
-func EventID(shipmentID, key string, occurred time.Time) string {
+// EventID is the id of an event: a ULID whose time is the clock face of the
+// occurrence and whose random part follows from shipment and identity. Both are
+// the same for every telling, so the event has one id however it arrives and
+// however its offset is found.
+func EventID(shipmentID, key string, occurred parcel.Moment) string {
 	h := sha256.Sum256([]byte(shipmentID + "|" + key))
 	var id ulid.ULID
-	ms := max(0, occurred.UnixMilli())
+	ms := max(0, occurred.Face().UnixMilli())
 	_ = id.SetTime(uint64(min(uint64(ms), ulid.MaxTime())))
 	_ = id.SetEntropy(h[:10])
 	return id.String()
@@ -410,7 +472,7 @@ func (u *unit) readKept(key parcel.NumberKey) error {
 		}
 		for i := range r.Observations {
 			if o := &r.Observations[i]; o.Carrier == key.Carrier && o.Number == key.Number {
-				u.tell(*o, p.Source, p.ID, p.ReceivedAt)
+				u.tell(*o, u.g.ownerOf(p), p.Source, p.ID, p.ReceivedAt)
 			}
 		}
 	}
@@ -464,11 +526,14 @@ func (u *unit) followNamed() error {
 
 // plan sets the next look at the numbers of a shipment that has changed.
 func (u *unit) plan(t *touched) {
+	if t.final {
+		return
+	}
 	for i := range t.now.Journey.Legs {
 		l := &t.now.Journey.Legs[i]
 		key := parcel.NumberKey{Carrier: l.Carrier, Number: l.Number}
 		st := u.numbers[key]
-		if st == nil {
+		if st == nil || !slices.ContainsFunc(st.Holders, func(h parcel.Holder) bool { return h.ShipmentID == t.now.ID && h.Covers(u.now) }) {
 			continue
 		}
 		lane := u.g.accountFor(key.Carrier, t.now.MerchantID)

@@ -37,7 +37,8 @@ type writer struct {
 	g     *Ingest
 	queue chan queued
 	stop  chan struct{}
-	done  sync.WaitGroup
+	once  sync.Once
+	ended chan struct{} // closed when nobody writes any more
 }
 
 type queued struct {
@@ -47,21 +48,25 @@ type queued struct {
 }
 
 func newWriter(g *Ingest) *writer {
-	w := &writer{g: g, queue: make(chan queued, queueLength), stop: make(chan struct{})}
-	w.done.Add(1)
+	w := &writer{g: g, queue: make(chan queued, queueLength), stop: make(chan struct{}), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
 
 func (w *writer) close() {
-	close(w.stop)
-	w.done.Wait()
+	w.once.Do(func() { close(w.stop) })
+	<-w.ended
 }
 
 // do queues a task and waits until it is durable or refused. A context that
 // ends first leaves the task to finish by itself: the error says so.
 func (w *writer) do(ctx context.Context, t task) error {
 	q := queued{ctx: ctx, task: t, ack: make(chan error, 1)}
+	select {
+	case <-w.stop:
+		return fmt.Errorf("ingest: shutting down: %w", parcel.ErrUnavailable)
+	default:
+	}
 	select {
 	case w.queue <- q:
 	case <-ctx.Done():
@@ -74,11 +79,19 @@ func (w *writer) do(ctx context.Context, t task) error {
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("ingest: outcome not awaited: %w", ctx.Err())
+	case <-w.ended:
+		// Written in the writer's last breath, or never taken up.
+		select {
+		case err := <-q.ack:
+			return err
+		default:
+			return fmt.Errorf("ingest: shutting down: %w", parcel.ErrUnavailable)
+		}
 	}
 }
 
 func (w *writer) run() {
-	defer w.done.Done()
+	defer close(w.ended)
 	var held *queued
 	for {
 		var first queued

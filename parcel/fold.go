@@ -40,6 +40,8 @@ func Fold(s *Shipment, prior *Journey, rows []Event) Journey {
 type folder struct {
 	facts *Facts
 	j     Journey
+	// back lists the events by which the sender has the parcel again.
+	back []int
 	// returnFrom is the index of the event that turned the parcel round, or
 	// len(events).
 	returnFrom int
@@ -55,7 +57,7 @@ func (e *TimelineEvent) counts() bool { return e.Retracted == nil && !e.Retracts
 func (f *folder) retract() {
 	ev := f.j.Events
 	for i := range ev {
-		if !ev[i].Retracts {
+		if !ev[i].Retracts || f.corrected(ev[i].EventKey) {
 			continue
 		}
 		target := -1
@@ -82,6 +84,11 @@ func (f *folder) retract() {
 			}
 		}
 	}
+}
+
+// corrected tells whether a person has taken an event back.
+func (f *folder) corrected(key string) bool {
+	return slices.ContainsFunc(f.j.Corrections, func(r Retraction) bool { return r.Target == key })
 }
 
 // read gives each event its code and milestone in the context of the whole
@@ -123,6 +130,8 @@ func (f *folder) end() {
 	f.returnFrom = len(ev)
 	afterDelivery := false
 	set := func(o Outcome, i int) { f.j.Outcome, f.j.OutcomeEvent = o, i }
+	// What stood before a loss was reported stands again when it is withdrawn.
+	beforeLoss, beforeLossEvent := Outcome(""), -1
 	for i := range ev {
 		e := &ev[i]
 		if i >= f.returnFrom {
@@ -138,8 +147,12 @@ func (f *folder) end() {
 				e.Return = true
 				afterDelivery = f.j.Outcome == OutcomeDelivered
 			}
+		case code == CodeLost && f.j.Outcome != OutcomeLost:
+			beforeLoss, beforeLossEvent = f.j.Outcome, f.j.OutcomeEvent
+			set(OutcomeLost, i)
 		case code == CodeReturned, code.Info().Outcome == OutcomeDelivered && f.backWithSender(i):
 			e.Return = true
+			f.back = append(f.back, i)
 			if afterDelivery {
 				f.j.ReturnedAt = e.Occurred
 			} else {
@@ -150,7 +163,7 @@ func (f *folder) end() {
 		case code.Info().Outcome != "":
 			set(code.Info().Outcome, i)
 		case code.IsMovement() && f.j.Outcome == OutcomeLost:
-			set("", -1)
+			set(beforeLoss, beforeLossEvent)
 		}
 	}
 }
@@ -247,16 +260,52 @@ func (f *folder) legs() {
 		if !e.counts() {
 			continue
 		}
-		k := add(legID{e.Carrier, e.Number, e.Stage, e.Return}, LegSeen)
+		k := add(f.legOf(e), LegSeen)
 		l := &legs[k]
+		if preAdvice(e.Read) {
+			// Data about a parcel is not the parcel: the leg is known, and has
+			// not begun.
+			continue
+		}
 		if l.FirstEvent < 0 {
 			l.FirstEvent, l.Start, l.From = i, e.Occurred, e.Place
 		}
 		l.LastEvent, l.End, l.To = i, e.Occurred, e.Place
 	}
 	f.declared(&legs, add)
-	f.named(&legs, add)
+	f.named(&legs, add, found)
 	f.orderLegs(legs)
+}
+
+// preAdvice tells whether a code is about data or plans, not about custody.
+func preAdvice(c Code) bool {
+	switch c {
+	case CodeInfoReceived, CodeLabelPrinted, CodePickupScheduled, CodeAwaitingCarrier, CodeImportPredeclared:
+		return true
+	}
+	return false
+}
+
+// legOf names the leg of an event. What somebody reports without a carrier or
+// number belongs to the stretch that is known for its stage.
+func (f *folder) legOf(e *TimelineEvent) legID {
+	id := legID{e.Carrier, e.Number, e.Stage, e.Return}
+	if e.Carrier != "" || e.Number != "" {
+		return id
+	}
+	for i := range f.j.Events {
+		if x := &f.j.Events[i]; x.counts() && x.Number != "" && x.Stage == e.Stage && x.Return == e.Return {
+			id.carrier, id.number = x.Carrier, x.Number
+		}
+	}
+	if id.number == "" && !e.Return {
+		for i := range f.facts.Legs {
+			if d := &f.facts.Legs[i]; d.ReplacedBy == "" && d.Stage == e.Stage && (id.number == "" || d.StageGiven) {
+				id.carrier, id.number = d.Carrier, d.Number
+			}
+		}
+	}
+	return id
 }
 
 // stages gives each event the stage in whose leg it happened: its own, or for
@@ -365,7 +414,7 @@ func (f *folder) former(d *DeclaredLeg) []string {
 
 // named adds the legs whose carrier or number an event told, unless they are
 // known already.
-func (f *folder) named(legs *[]Leg, add func(legID, LegOrigin) int) {
+func (f *folder) named(legs *[]Leg, add func(legID, LegOrigin) int, found map[legID]int) {
 	for i := range f.j.Events {
 		e := &f.j.Events[i]
 		if !e.counts() || e.NextNumber == "" {
@@ -376,8 +425,26 @@ func (f *folder) named(legs *[]Leg, add func(legID, LegOrigin) int) {
 		}) {
 			continue
 		}
+		plan := slices.IndexFunc(*legs, func(l Leg) bool {
+			return l.FirstEvent < 0 && l.Number == "" && l.Stage == StageLastMile && l.Return == e.Return && (l.Carrier == "" || l.Carrier == e.NextCarrier)
+		})
 		k := add(legID{e.NextCarrier, e.NextNumber, StageLastMile, e.Return}, LegNamed)
 		(*legs)[k].NamedBy = i
+		if plan >= 0 {
+			// The plan's leg has got its carrier and number.
+			(*legs)[k].ServiceLevel, (*legs)[k].Cost = (*legs)[plan].ServiceLevel, (*legs)[plan].Cost
+			*legs = slices.Delete(*legs, plan, plan+1)
+			f.reindex(*legs, found)
+		}
+	}
+}
+
+// reindex says anew where each leg stands in the list.
+func (f *folder) reindex(legs []Leg, found map[legID]int) {
+	clear(found)
+	for i := range legs {
+		l := &legs[i]
+		found[legID{l.Carrier, l.Number, l.Stage, l.Return}] = i
 	}
 }
 
@@ -421,7 +488,8 @@ func (f *folder) orderLegs(legs []Leg) {
 	for i := range ev {
 		e := &ev[i]
 		e.Leg = -1
-		if k, ok := byKey[legKey(e.Carrier, e.Number, e.Stage, e.Return)]; ok {
+		id := f.legOf(e)
+		if k, ok := byKey[legKey(id.carrier, id.number, id.stage, id.ret)]; ok {
 			e.Leg = k
 		}
 	}
@@ -561,7 +629,8 @@ func (f *folder) open(kind ExceptionKind, i int) {
 		if reason != "" {
 			x.Reason = reason
 		}
-		if kind == ExceptionCustomsHeld {
+		// A refusal stays one, whatever is told after it.
+		if kind == ExceptionCustomsHeld && x.Border != "refused" {
 			x.Border = borderOf(e.Read)
 		}
 		return
@@ -585,15 +654,20 @@ func (f *folder) closeBy(i int) {
 		if kind == ExceptionActionRequired {
 			kind = x.With
 		}
-		if rule := closes(e.Read, kind, x.Border); rule != "" {
+		rule := closes(e.Read, e.Proves, kind, x.Border)
+		if kind == ExceptionReturning && slices.Contains(f.back, i) {
+			rule = "closed.returned"
+		}
+		if rule != "" {
 			x.Closed, x.Closure, x.ClosedBy = i, ClosureMovedOn, rule
 		}
 	}
 }
 
-// closes names the rule by which a code closes an exception; empty if it does
-// not.
-func closes(c Code, kind ExceptionKind, border string) string {
+// closes names the rule by which an event closes an exception; empty if it does
+// not. proves is what the event proves in this journey, which may be more than
+// its code says.
+func closes(c Code, proves Milestone, kind ExceptionKind, border string) string {
 	is := func(codes ...Code) bool { return slices.Contains(codes, c) }
 	switch kind {
 	case ExceptionDelayed:
@@ -612,18 +686,14 @@ func closes(c Code, kind ExceptionKind, border string) string {
 			}
 		case is(CodeExportCustomsReleased) && border == "export", is(CodeImportCustomsReleased, CodeImportExchangeDeparted):
 			return "closed.released"
-		case border == "export" && c.IsMovement() && (c == CodeHandedToLinehaul || c.Proves().Rank() >= MilestoneOriginDeparted.Rank()):
+		case border == "export" && c.IsMovement() && (c == CodeHandedToLinehaul || proves.Rank() >= MilestoneOriginDeparted.Rank()):
 			return "closed.past_border"
-		case border == "import" && c.IsMovement() && (c == CodeDestinationHubProcessed || c.Proves().Rank() >= MilestoneCustomsCleared.Rank()):
+		case border == "import" && c.IsMovement() && (c == CodeDestinationHubProcessed || proves.Rank() >= MilestoneCustomsCleared.Rank()):
 			return "closed.past_border"
 		}
 	case ExceptionAttemptFailed, ExceptionAddressProblem:
 		if is(CodeOutForDelivery, CodeReadyForPickup, CodeDelivered, CodeDeliveredImpaired, CodeReturnStarted) {
 			return "closed.tried_again"
-		}
-	case ExceptionReturning:
-		if c == CodeReturned {
-			return "closed.returned"
 		}
 	case ExceptionLostSuspected:
 		if c.IsMovement() {

@@ -178,6 +178,10 @@ func (m Moment) Latest() time.Time {
 	return m.face().Add(maxWestOffset + span)
 }
 
+// Face is the clock face read as UTC: the same for every telling of an event,
+// however its offset was found. It is for identities, never for order.
+func (m Moment) Face() time.Time { return m.face() }
+
 func (m Moment) uncertain() bool { return m.Certainty.Rank() == 0 && !m.IsZero() }
 
 // face is the clock face read as UTC.

@@ -190,9 +190,11 @@ func (s *Shipment) HealthAt(now time.Time, open []Tracking, habits Habits) Healt
 			down = true
 		case t.Finding == FindingUnknown:
 			unknown = true
-		case t.Freshness(now, j.Milestone, j.Outcome, 0) == FreshnessStale:
+		case !t.NextAt.IsZero():
+			// Looks at a silent parcel are planned far apart: what counts is
+			// that a planned one is overdue.
 			budget, _ := Budget(j.Milestone, j.Outcome)
-			stale = stale || now.Sub(t.HeardAt) > 2*budget
+			stale = stale || now.Sub(t.NextAt) > budget
 		}
 	}
 	switch {

@@ -41,10 +41,12 @@ ON CONFLICT (carrier, number, shipment_id) DO UPDATE SET since = excluded.since,
 WHERE numbers.carrier = v.carrier AND numbers.number = v.number AND numbers.lease_token = v.token`
 
 	leaseCols = "carrier text, number text, now bigint, until bigint, token text"
-	// Locked in order before the update, which would lock in any.
+	// Locked in order before the update, which would lock in any. Who holds a
+	// lease may take it again: a process asks for a number once at a time by
+	// itself.
 	leaseKeys = `UPDATE numbers SET leased_until = t.until, lease_token = t.token FROM
 	(SELECT n.carrier, n.number, v.until, v.token FROM {rows} JOIN numbers n ON n.carrier = v.carrier AND n.number = v.number
-	WHERE n.leased_until <= v.now ORDER BY n.carrier, n.number{lock}) AS t
+	WHERE n.leased_until <= v.now OR n.lease_token = v.token ORDER BY n.carrier, n.number{lock}) AS t
 WHERE numbers.carrier = t.carrier AND numbers.number = t.number
 RETURNING numbers.carrier, numbers.number`
 

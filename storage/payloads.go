@@ -24,7 +24,7 @@ WHERE (p.carrier, p.account, p.kind, p.digest) IN (SELECT v.carrier, v.account, 
 	insertPayloadNumbers = `INSERT INTO payload_numbers (carrier, number, payload_id) SELECT * FROM {rows} WHERE true ON CONFLICT DO NOTHING`
 
 	payloadsOfNumber = `SELECT ` + payloadColumns + ` FROM payload_numbers pn JOIN payloads p ON p.id = pn.payload_id
-WHERE pn.carrier = ? AND pn.number = ? ORDER BY p.received_at, p.id LIMIT ?`
+WHERE pn.carrier = ? AND pn.number = ? ORDER BY p.received_at DESC, p.id DESC LIMIT ?`
 	payloadsByID = `SELECT ` + payloadColumns + ` FROM payloads p WHERE p.id = ANY(?)`
 	// A merchant sees the bytes if one of its events was read in them, and if
 	// they tell of no number but its own: a carrier's batch answer may hold
@@ -147,6 +147,7 @@ func (tx *Tx) PayloadsOf(ctx context.Context, key parcel.NumberKey, limit int) (
 		out = append(out, p)
 		return nil
 	}, key.Carrier, column(key.Number), int64(limit))
+	slices.Reverse(out)
 	return out, err
 }
 

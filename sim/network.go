@@ -154,7 +154,7 @@ func (n *Network) open(spec carriers.Spec) *house {
 }
 
 // credentials are made up for every setting that the carrier has no default
-// for; the fake takes these and no others.
+// for and that needs no meaning; the fake takes these and no others.
 func credentials(spec *carriers.Spec) map[string]string {
 	settings := map[string]string{}
 	for _, s := range spec.Settings {
@@ -163,19 +163,23 @@ func credentials(spec *carriers.Spec) map[string]string {
 		}
 	}
 	for name, value := range contract(spec.Name) {
-		settings[name] = value
+		if settings[name] = value; value == "" {
+			delete(settings, name)
+		}
 	}
 	return settings
 }
 
-// contract is what a simulated account is allowed beyond what a stranger is,
-// and values that mean something.
+// contract is the settings of a simulated account that mean something: what
+// it is allowed beyond what a stranger is. An empty one is not set.
 func contract(carrier string) map[string]string {
 	switch carrier {
 	case russianPost:
 		return map[string]string{"calls_per_day": "0"}
 	case upuPostal:
 		return map[string]string{"address_reasons": "", "return_actions": ""}
+	case cainiao:
+		return map[string]string{"push_events": ""}
 	}
 	return nil
 }
@@ -400,8 +404,11 @@ func (n *Network) NextRegistration(now time.Time) time.Time {
 	defer n.mu.Unlock()
 	n.advance(now)
 	next := n.registersAt(n.forgotten + len(n.ordinary))
-	if n.atDesk < len(n.registers) && n.registers[n.atDesk].at.Before(next) {
-		next = n.registers[n.atDesk].at
+	// Those that are due are no longer next, whether they were fetched or not.
+	for i := n.atDesk; i < len(n.registers); i++ {
+		if at := n.registers[i].at; at.After(now) && at.Before(next) {
+			next = at
+		}
 	}
 	return next
 }

@@ -207,6 +207,9 @@ func (n *Network) stage() {
 		s.j.legs = []leg{{carrier: p.first, number: s.j.scenario.Number, next: -1}}
 		p.act(&s)
 		s.j.order()
+		if last := len(s.j.scans) - 1; last >= 0 {
+			s.j.end = s.j.scans[last].at
+		}
 		if s.j.registered.IsZero() {
 			s.j.registered = s.start
 			for _, sc := range s.j.scans {

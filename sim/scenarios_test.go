@@ -1,0 +1,326 @@
+package sim_test
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/internal/clock"
+	"github.com/milepost-gateway/milepost/parcel"
+	"github.com/milepost-gateway/milepost/sim"
+)
+
+// elsewhere are the failures that no carrier of this network can play, with
+// the reason.
+var elsewhere = map[int]string{
+	5:  "none of these carriers writes fractions of a second to nine digits",
+	25: "about the change log's cursor, not about carriers",
+	26: "about webhooks that we send",
+	30: "needs carriers whose numbers look like those of another, none of which is here",
+	32: "the fakes write plain text",
+	36: "about fields of an interface of ours",
+	38: "the vocabulary itself",
+	41: "about subscriptions",
+	42: "this list is the answer",
+	43: "about webhooks that we send",
+}
+
+func TestEveryFailureHasAScenario(t *testing.T) {
+	covered := map[int]bool{}
+	names := map[string]bool{}
+	for _, s := range sim.Scenarios() {
+		if names[s.Name] {
+			t.Errorf("%s stands twice", s.Name)
+		}
+		names[s.Name] = true
+		if len(s.Failures) == 0 || s.Doc == "" || s.Number == "" || s.Carrier == "" {
+			t.Errorf("incomplete: %+v", s)
+		}
+		for _, f := range s.Failures {
+			covered[f] = true
+		}
+		if got, ok := sim.FindScenario(s.Name); !ok || got.Number != s.Number {
+			t.Errorf("FindScenario(%s) = %+v, %v", s.Name, got, ok)
+		}
+	}
+	if _, ok := sim.FindScenario("SIM-NOTHING"); ok {
+		t.Error("a scenario that does not exist was found")
+	}
+	for f := 1; f <= 44; f++ {
+		if covered[f] == (elsewhere[f] != "") {
+			t.Errorf("failure %d: covered %v, elsewhere %q", f, covered[f], elsewhere[f])
+		}
+	}
+}
+
+// outlook is what should be seen of a scenario: at the start, and a month
+// later.
+type outlook struct {
+	now      parcel.Milestone
+	trouble  []parcel.ExceptionKind // open at the start
+	later    parcel.Milestone
+	outcome  parcel.Outcome
+	troubled []parcel.ExceptionKind // still open a month later
+}
+
+func TestScenariosPlay(t *testing.T) {
+	const (
+		registered = parcel.MilestoneRegistered
+		pickedUp   = parcel.MilestonePickedUp
+		departed   = parcel.MilestoneOriginDeparted
+		arrived    = parcel.MilestoneDestinationArrived
+		cleared    = parcel.MilestoneCustomsCleared
+		lastMile   = parcel.MilestoneLastMile
+		out        = parcel.MilestoneOutForDelivery
+		waiting    = parcel.MilestoneReadyForPickup
+		there      = parcel.MilestoneDelivered
+		delivered  = parcel.OutcomeDelivered
+	)
+	open := func(k ...parcel.ExceptionKind) []parcel.ExceptionKind { return k }
+	held, act := parcel.ExceptionCustomsHeld, parcel.ExceptionActionRequired
+	want := map[string]outlook{
+		"SIM-DATE-ONLY-ETA-US-01":       {pickedUp, nil, there, delivered, nil},
+		"SIM-NO-ZONE-BR-01":             {pickedUp, nil, there, delivered, nil},
+		"SIM-MIXED-ZONES-US-01":         {pickedUp, nil, there, delivered, nil},
+		"SIM-MIDNIGHT-CN-01":            {departed, nil, there, delivered, nil},
+		"SIM-CLOCK-JUMPS-BACK-BR-01":    {arrived, nil, there, delivered, nil},
+		"SIM-TOLD-WITHOUT-CITY-RU-01":   {pickedUp, nil, there, delivered, nil},
+		"SIM-REGISTERED-TWICE-US-01":    {pickedUp, nil, there, delivered, nil},
+		"SIM-NUMBER-CORRECTED-US-01":    {pickedUp, nil, there, delivered, nil},
+		"SIM-PUSHED-TWICE-US-01":        {pickedUp, nil, there, delivered, nil},
+		"SIM-UNKNOWN-IN-BATCH-BR-01":    {registered, nil, registered, "", nil},
+		"SIM-ASKED-BY-MANY-US-01":       {pickedUp, nil, there, delivered, nil},
+		"SIM-LATE-SCAN-RU-01":           {there, nil, there, delivered, nil},
+		"SIM-TWO-PARCELS-US-01":         {pickedUp, nil, there, delivered, nil},
+		"SIM-TWO-PARCELS-US-02":         {pickedUp, nil, there, delivered, nil},
+		"SIM-OUT-AFTER-DELIVERY-US-01":  {pickedUp, nil, there, delivered, nil},
+		"SIM-LEGS-OVERLAP-BR-01":        {lastMile, nil, there, delivered, nil},
+		"SIM-LABEL-ONLY-US-01":          {registered, nil, registered, "", nil},
+		"SIM-STATION-SIGNED-AU-01":      {waiting, nil, there, delivered, nil},
+		"SIM-PREDECLARED-BR-01":         {pickedUp, nil, there, delivered, nil},
+		"SIM-PICKUP-POINT-US-01":        {waiting, nil, there, delivered, nil},
+		"SIM-FROZEN-RU-01":              {departed, nil, there, delivered, nil},
+		"SIM-PUSH-LATE-US-01":           {pickedUp, nil, there, delivered, nil},
+		"SIM-SEEN-AGAIN-DE-01":          {departed, nil, there, delivered, nil},
+		"SIM-FRESH-LABEL-US-01":         {registered, nil, there, delivered, nil},
+		"SIM-EMPTY-TIMELINE-CN-01":      {registered, nil, registered, "", nil},
+		"SIM-RELABELLED-AU-01":          {cleared, nil, there, delivered, nil},
+		"SIM-SILENT-BORDER-BR-01":       {lastMile, nil, there, delivered, nil},
+		"SIM-NO-CARRIER-NAMED-RU-01":    {departed, nil, there, delivered, nil},
+		"SIM-WRONG-CARRIER-DE-01":       {registered, nil, there, delivered, nil},
+		"SIM-TOLD-BY-TWO-RU-01":         {cleared, nil, there, delivered, nil},
+		"SIM-NO-PLACE-RU-01":            {pickedUp, nil, there, delivered, nil},
+		"SIM-UNKNOWN-CODE-RU-01":        {pickedUp, nil, there, delivered, nil},
+		"SIM-HTML-ANSWER-US-01":         {pickedUp, nil, there, delivered, nil},
+		"SIM-CUT-ANSWER-US-01":          {pickedUp, nil, there, delivered, nil},
+		"SIM-BUSY-CARRIER-RU-01":        {pickedUp, nil, there, delivered, nil},
+		"SIM-FAILING-CARRIER-US-01":     {pickedUp, nil, there, delivered, nil},
+		"SIM-CUSTOMS-HOLD-RU-01":        {arrived, open(held), there, delivered, nil},
+		"SIM-DUTY-DUE-BR-01":            {arrived, open(held, act), there, delivered, nil},
+		"SIM-DOCUMENTS-RU-01":           {arrived, open(held, act), there, delivered, nil},
+		"SIM-SEIZED-RU-01":              {arrived, open(held), arrived, parcel.OutcomeDisposed, nil},
+		"SIM-ADDRESS-PROBLEM-US-01":     {pickedUp, open(parcel.ExceptionAddressProblem, act), there, delivered, nil},
+		"SIM-NOBODY-HOME-BR-01":         {out, open(parcel.ExceptionAttemptFailed), there, delivered, nil},
+		"SIM-STALLED-DE-01":             {arrived, nil, there, delivered, nil},
+		"SIM-NOT-COLLECTED-RU-01":       {waiting, open(parcel.ExceptionReturning), waiting, parcel.OutcomeReturned, nil},
+		"SIM-REFUSED-BR-01":             {out, open(parcel.ExceptionReturning), out, parcel.OutcomeReturned, nil},
+		"SIM-DAMAGED-US-01":             {pickedUp, open(parcel.ExceptionDamaged), there, delivered, open(parcel.ExceptionDamaged)},
+		"SIM-LOST-RU-01":                {cleared, nil, cleared, parcel.OutcomeLost, open(parcel.ExceptionLostSuspected)},
+		"SIM-FOUND-AGAIN-US-01":         {pickedUp, open(parcel.ExceptionLostSuspected), there, delivered, nil},
+		"SIM-RETURNED-LATER-US-01":      {there, open(parcel.ExceptionReturning), there, delivered, nil},
+		"SIM-CANCELLED-US-01":           {registered, nil, registered, parcel.OutcomeCancelled, nil},
+		"SIM-WEATHER-US-01":             {pickedUp, open(parcel.ExceptionDelayed), there, delivered, nil},
+		"SIM-DELIVERED-NEIGHBOUR-BR-01": {pickedUp, nil, there, delivered, nil},
+	}
+
+	w := newWorld(t, sim.Options{Seed: 1, Shipments: 1, Past: day})
+	plan := slices.DeleteFunc(w.plan, func(c sim.Consignment) bool {
+		// A number of two parcels: which scan is whose is for ingest to say.
+		return c.Scenario == "" || c.Scenario == "SIM-RECYCLED-NUMBER-RU-01" || c.Scenario == "SIM-RECYCLED-NUMBER-RU-02"
+	})
+	troubles := func(s *parcel.Shipment) (out []parcel.ExceptionKind) {
+		for x := range s.Journey.OpenExceptions {
+			out = append(out, x.Kind)
+		}
+		return out
+	}
+	got := map[string]outlook{}
+	for i := range plan {
+		s := w.follow(&plan[i])
+		got[plan[i].Scenario] = outlook{now: s.Journey.Milestone, trouble: troubles(s)}
+	}
+	if early := w.NextCorrections(start); len(early) > 0 {
+		t.Errorf("numbers are corrected before the start: %+v", early)
+	}
+	w.trade.Advance(30 * day)
+	for _, fix := range w.NextCorrections(w.trade.Now()) {
+		i := slices.IndexFunc(plan, func(c sim.Consignment) bool { return c.Facts.Reference == fix.Reference })
+		plan[i].Facts.Legs = slices.Clone(plan[i].Facts.Legs)
+		k := slices.IndexFunc(plan[i].Facts.Legs, func(l parcel.DeclaredLeg) bool {
+			return l.Number == fix.From.Number && cmp.Or(l.Carrier, fix.From.Carrier) == fix.From.Carrier
+		})
+		if k < 0 {
+			t.Errorf("%s: %+v corrects what nobody declared", fix.Reference, fix)
+			continue
+		}
+		plan[i].Facts.Legs[k].Carrier, plan[i].Facts.Legs[k].Number = fix.To.Carrier, fix.To.Number
+	}
+	for i := range plan {
+		s := w.follow(&plan[i])
+		o := got[plan[i].Scenario]
+		o.later, o.outcome, o.troubled = s.Journey.Milestone, s.Journey.Outcome, troubles(s)
+		got[plan[i].Scenario] = o
+	}
+	if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(outlook{})); diff != "" {
+		t.Errorf("scenarios (-want +got):\n%s", diff)
+	}
+}
+
+func TestScenarioDetails(t *testing.T) {
+	w := newWorld(t, sim.Options{Seed: 9, Shipments: 1, Past: day})
+	of := func(name string) sim.Scenario {
+		s, ok := sim.FindScenario(name)
+		if !ok {
+			t.Fatalf("no scenario %s", name)
+		}
+		return s
+	}
+	read := func(name string) parcel.Reading {
+		s := of(name)
+		r, err := w.ask(s.Carrier, s.Number)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		return r
+	}
+
+	eta := read("SIM-DATE-ONLY-ETA-US-01")
+	if len(eta.Estimates) != 1 || len(eta.Estimates[0].Last) != len(parcel.DayLayout) {
+		t.Errorf("estimates %+v, want one day", eta.Estimates)
+	}
+	for _, o := range read("SIM-NO-ZONE-BR-01").Observations {
+		if o.Occurred.Certainty == parcel.CertaintyReported {
+			t.Errorf("Correios reports the offset of %+v", o.Occurred)
+		}
+	}
+	jumps := false
+	back := read("SIM-CLOCK-JUMPS-BACK-BR-01").Observations
+	slices.SortFunc(back, func(a, b parcel.Observation) int { return a.Occurred.At.Compare(b.Occurred.At) })
+	for i := 1; i < len(back); i++ {
+		jumps = jumps || back[i].Occurred.Wall < back[i-1].Occurred.Wall
+	}
+	if !jumps {
+		t.Error("no wall clock jumps back")
+	}
+	vague := func() (places []string) {
+		for _, o := range read("SIM-TOLD-WITHOUT-CITY-RU-01").Observations {
+			if o.Code == parcel.CodeInTransit {
+				places = append(places, o.Key()+" "+o.Place.Facility)
+			}
+		}
+		return places
+	}
+	before := vague()
+	w.trade.Advance(day)
+	if after := vague(); len(before) != 1 || len(after) != 1 || before[0] == after[0] || before[0][:32] != after[0][:32] {
+		t.Errorf("told as %q and a day later as %q, want one event with two places", before, after)
+	}
+	first, second := of("SIM-RECYCLED-NUMBER-RU-01"), of("SIM-RECYCLED-NUMBER-RU-02")
+	if first.Number != second.Number {
+		t.Errorf("numbers %s and %s, want the same", first.Number, second.Number)
+	}
+	h, ok := w.Journeys("upu-postal", first.Number)
+	if !ok || len(h.Scans) != 6 || h.Scans[5].At.Sub(h.Scans[0].At) < 365*day {
+		t.Errorf("the number's history is %+v, want two uses a year apart", h.Scans)
+	}
+	// The number that nobody knows does not hide the others of its batch.
+	unknown, neighbour := of("SIM-UNKNOWN-IN-BATCH-BR-01"), of("SIM-DELIVERED-NEIGHBOUR-BR-01")
+	r, err := w.ask("correios", unknown.Number, neighbour.Number)
+	if err != nil || len(r.Observations) == 0 || !slices.ContainsFunc(r.Results, func(n parcel.NumberResult) bool {
+		return n.Number == unknown.Number && n.Finding == parcel.FindingUnknown
+	}) {
+		t.Errorf("batch gave %d observations, results %+v, error %v", len(r.Observations), r.Results, err)
+	}
+}
+
+func TestRegistrationsComeAsTimeGoes(t *testing.T) {
+	trade := clock.Fixed(start)
+	n, err := sim.New(sim.Options{Clock: trade, Seed: 6, Shipments: 90, Past: 30 * day, Specs: carriers.All()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, c := range n.Plan() {
+		seen[c.Facts.Reference]++
+	}
+	if again := n.NextRegistrations(start); len(again) != 0 {
+		t.Errorf("%d registered again at the start", len(again))
+	}
+	fresh := 0
+	for range 20 {
+		next := n.NextRegistration(trade.Now())
+		if !next.After(trade.Now()) {
+			t.Fatalf("the next registration at %v is not after %v", next, trade.Now())
+		}
+		trade.Advance(12 * 60 * 60 * 1e9)
+		for _, c := range n.NextRegistrations(trade.Now()) {
+			if c.Facts.RegisteredAt.After(trade.Now()) {
+				t.Errorf("%s is registered before its time", c.Facts.Reference)
+			}
+			seen[c.Facts.Reference]++
+			if c.Scenario == "" {
+				fresh++
+			}
+		}
+	}
+	if fresh < 25 || fresh > 35 {
+		t.Errorf("%d new parcels in ten days, want three a day", fresh)
+	}
+	for reference, times := range seen {
+		want := 1
+		if reference == "SIM-REGISTERED-TWICE-US-01" {
+			want = 3
+		}
+		if times != want {
+			t.Errorf("%s was registered %d times, want %d", reference, times, want)
+		}
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for name, o := range map[string]sim.Options{
+		"no clock":           {Specs: carriers.All()},
+		"no carriers":        {Clock: clock.Fixed(start)},
+		"a negative number":  {Clock: clock.Fixed(start), Specs: carriers.All(), Shipments: -1},
+		"too much history":   {Clock: clock.Fixed(start), Specs: carriers.All(), Past: 20 * 365 * day},
+		"too little history": {Clock: clock.Fixed(start), Specs: carriers.All(), Past: 1},
+	} {
+		if _, err := sim.New(o); !isInvalid(err) {
+			t.Errorf("%s: error %v, want kind invalid", name, err)
+		}
+	}
+	ups, err := carriers.Lookup("ups")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := sim.New(sim.Options{Clock: clock.Fixed(start), Specs: []carriers.Spec{ups}, Shipments: 50})
+	if err != nil {
+		t.Fatalf("with one carrier: %v", err)
+	}
+	for _, c := range n.Plan() {
+		for _, l := range c.Facts.Legs {
+			if c.Scenario == "" && l.Carrier != "ups" && l.Carrier != "" {
+				t.Errorf("%s goes by %s, which is not served", c.Facts.Reference, l.Carrier)
+			}
+		}
+	}
+	if got := sim.SuggestedSpeed(300); got < 7_200 || got > 20_000 {
+		t.Errorf("SuggestedSpeed(300) = %v", got)
+	}
+	if low, high := sim.SuggestedSpeed(1_000_000), sim.SuggestedSpeed(0); low != 600 || high != 43_200 {
+		t.Errorf("the bounds of SuggestedSpeed are %v and %v", low, high)
+	}
+}

@@ -64,6 +64,7 @@ func (w *Writer) Time(t time.Time) { w.b = scalar.AppendTime(w.b, t) }
 type Object[T any] struct{ fields []field[T] }
 
 type field[T any] struct {
+	alias string
 	key   []byte // `,"alias":`, without the comma for the first
 	write func(*Writer, T)
 }
@@ -71,14 +72,20 @@ type field[T any] struct {
 // New makes a plan for n fields.
 func New[T any](n int) *Object[T] { return &Object[T]{fields: make([]field[T], 0, n)} }
 
-// Add adds a field; f is what was selected.
+// Add adds a field; f is what was selected. A second one of the same alias adds
+// nothing: __typename comes twice where two fragments ask for it.
 func (o *Object[T]) Add(f *graphql.CollectedField, write func(*Writer, T)) {
+	for i := range o.fields {
+		if o.fields[i].alias == f.Alias {
+			return
+		}
+	}
 	key := make([]byte, 0, len(f.Alias)+4)
 	if len(o.fields) > 0 {
 		key = append(key, ',')
 	}
 	key = append(scalar.AppendString(key, f.Alias), ':')
-	o.fields = append(o.fields, field[T]{key, write})
+	o.fields = append(o.fields, field[T]{f.Alias, key, write})
 }
 
 // Constant adds a field that is the same for all of the type.

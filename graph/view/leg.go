@@ -150,8 +150,15 @@ func (h Handover) ReleasedAt() (time.Time, bool) {
 	return e.OccurredAt(), true
 }
 
-// ReleasedBy is the event that says so.
-func (h Handover) ReleasedBy() (TrackingEvent, bool) { return h.s.event(h.h.Released) }
+// ReleasedBy is the event that says so. Towards a leg that has not begun, the
+// last word of the present carrier is a release only where custody says that
+// the parcel is between the two.
+func (h Handover) ReleasedBy() (TrackingEvent, bool) {
+	if to, ok := h.To(); ok && to.State() == parcel.LegPlanned && h.s.s.Journey.Custody.State != parcel.CustodyBetween {
+		return TrackingEvent{}, false
+	}
+	return h.s.event(h.h.Released)
+}
 
 // AcceptedAt is when it was taken on.
 func (h Handover) AcceptedAt() (time.Time, bool) {
@@ -167,12 +174,13 @@ func (h Handover) AcceptedBy() (TrackingEvent, bool) { return h.s.event(h.h.Acce
 
 // Place is where it passed.
 func (h Handover) Place() (Place, bool) {
-	for _, i := range [...]int{h.h.Released, h.h.Accepted} {
-		if e, ok := h.s.event(i); ok {
-			if p, said := e.Place(); said {
-				return p, true
-			}
+	if e, ok := h.ReleasedBy(); ok {
+		if p, said := e.Place(); said {
+			return p, true
 		}
+	}
+	if e, ok := h.AcceptedBy(); ok {
+		return e.Place()
 	}
 	return Place{}, false
 }

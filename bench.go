@@ -39,6 +39,9 @@ func measure(ctx context.Context, con *console, c *benchCommand) error {
 	for _, w := range c.What {
 		what[w] = true
 	}
+	if len(what) == 0 {
+		what = map[string]bool{"start": true, "read": true, "write": true}
+	}
 	o := bench.Options{
 		Postgres: c.Postgres, Wire: benchStack, Shipments: c.Shipments, Payloads: c.Payloads,
 		Load: bench.Load{Time: c.Time, Rounds: c.Rounds}, Progress: func(text string) { con.note("%s", text) },

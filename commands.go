@@ -190,7 +190,7 @@ func (c *seedCommand) Run(ctx context.Context, con *console, log *slog.Logger) e
 }
 
 type benchCommand struct {
-	What      []string      `arg:"" optional:"" help:"start, read, write; all of them if none is named." enum:"start,read,write" default:"start,read,write"`
+	What      []string      `arg:"" optional:"" help:"start, read, write; all of them if none is named." enum:"start,read,write"`
 	Postgres  string        `help:"Any database on a PostgreSQL server whose user may make others; a scratch one is made and dropped." default:"postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable"`
 	Shipments int           `help:"How many are seeded before reading is measured." default:"5000"`
 	Payloads  int           `help:"How many are taken in when writing is measured." default:"6000"`

@@ -57,7 +57,7 @@ var house = []room{
 		with: "github.com/goccy/go-yaml golang.org/x/sync golang.org/x/time", never: "database/sql"},
 
 	// One road in, one memory.
-	{folder: "ingest", may: "carriers parcel internal", never: "database/sql",
+	{folder: "ingest", may: "carriers carriers/identify parcel internal", never: "database/sql",
 		tests: "carriers/* carriers/all carriers/carrierkit carriers/declared carriers/identify sim storage",
 		with: "github.com/failsafe-go/failsafe-go github.com/klauspost/compress github.com/oklog/ulid/v2 " +
 			"github.com/prometheus/client_golang golang.org/x/sync golang.org/x/text golang.org/x/time"},

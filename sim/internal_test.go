@@ -188,19 +188,14 @@ func TestBusy(t *testing.T) {
 // journey leaves in a span of time.
 func changesBetween(j *journey, from, to time.Time) (changes int) {
 	c := j.consign(5, "T", false)
-	order := seq(len(j.scans))
-	slices.SortStableFunc(order, func(a, b int) int { return j.scans[a].told.Compare(j.scans[b].told) })
-	var told []TimedObservation
+	told := j.observations()
 	before := fold(&c, nil)
-	for _, k := range order {
-		at := j.scans[k].told
+	for i := range told {
+		at := told[i].ReceivedAt
 		if at.After(to) {
 			break
 		}
-		var o TimedObservation
-		j.observe(k, &o.Observation)
-		told = append(told, o)
-		after := fold(&c, told)
+		after := fold(&c, told[:i+1])
 		if !at.Before(from) {
 			for _, row := range parcel.Changes(before, after, at) {
 				switch row.Kind {

@@ -220,7 +220,7 @@ func plays() []play {
 				s.toDoor(0, 3.7)
 			}},
 		{"SIM-EMPTY-TIMELINE-CN-01", []int{24}, auLine, cainiao, "",
-			"The carrier knows the number and has nothing to tell: an empty timeline everywhere.", func(s *story) {
+			"The carrier answers without a single scan: an empty timeline everywhere, and no crash.", func(s *story) {
 				s.j.registered = s.at(-1.5)
 				s.lead().known = s.at(-1.2)
 			}},
@@ -444,6 +444,14 @@ func plays() []play {
 				s.shipped(0, -1.3)
 				s.tell(0, .2, parcel.CodeOutForDelivery, s.j.to)
 				s.tell(0, .5, parcel.CodeDelivered, s.j.to).deliveredTo = parcel.DeliveredToNeighbour
+			}},
+		{"SIM-NO-FIRST-SCAN-AU-01", []int{37}, auLine, cainiao, "",
+			"Left the warehouse six days ago, and no carrier has scanned it: between two hands, and nobody's.", func(s *story) {
+				s.tell(0, -7.4, parcel.CodeInfoReceived, s.j.from)
+				s.tell(0, -6.8, parcel.CodeWarehouseReceived, s.j.from)
+				s.tell(0, -6.1, parcel.CodeWarehouseDispatched, s.j.from)
+				s.tell(0, 2.2, parcel.CodePickedUp, s.j.from)
+				s.tell(0, 3.4, parcel.CodeOriginHubArrived, &s.home.hub)
 			}},
 	}
 }

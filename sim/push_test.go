@@ -17,12 +17,12 @@ import (
 type hook struct {
 	w *world
 
-	mu              sync.Mutex
-	refuse          int // that many deliveries are refused first
-	took, forged    int
-	events          map[string]int // by carrier, number and code
-	late, overtaken int
-	newest          map[string]time.Time
+	mu           sync.Mutex
+	refuse       int // that many deliveries are refused first
+	took, forged int
+	events       map[string]int // by carrier, number and code
+	overtaken    int
+	newest       map[string]time.Time
 }
 
 func (h *hook) deliver(_ context.Context, carrier string, d carriers.Delivery) carriers.Reply {

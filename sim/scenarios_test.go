@@ -134,6 +134,7 @@ func TestScenariosPlay(t *testing.T) {
 		"SIM-CANCELLED-US-01":           {registered, nil, registered, parcel.OutcomeCancelled, nil},
 		"SIM-WEATHER-US-01":             {pickedUp, open(parcel.ExceptionDelayed), there, delivered, nil},
 		"SIM-DELIVERED-NEIGHBOUR-BR-01": {pickedUp, nil, there, delivered, nil},
+		"SIM-NO-FIRST-SCAN-AU-01":       {parcel.MilestoneDispatched, nil, pickedUp, "", nil},
 	}
 
 	w := newWorld(t, sim.Options{Seed: 1, Shipments: 1, Past: day})
@@ -265,7 +266,7 @@ func TestRegistrationsComeAsTimeGoes(t *testing.T) {
 		if !next.After(trade.Now()) {
 			t.Fatalf("the next registration at %v is not after %v", next, trade.Now())
 		}
-		trade.Advance(12 * 60 * 60 * 1e9)
+		trade.Advance(day / 2)
 		for _, c := range n.NextRegistrations(trade.Now()) {
 			if c.Facts.RegisteredAt.After(trade.Now()) {
 				t.Errorf("%s is registered before its time", c.Facts.Reference)

@@ -29,11 +29,9 @@ func TestSharesAndEndsAddUp(t *testing.T) {
 		if sum := e.Delivered + e.Lost + e.Returned + e.Disposed; math.Abs(sum-1) > 1e-12 || e.Delivered < .9 {
 			t.Errorf("%s: ends %+v add up to %v", r.Route, e, sum)
 		}
-		low, high := r.Transit.Quantile(.05), r.Transit.Quantile(.95)
-		from, to := map[Class][2]float64{ClassPostal: {40, 90}, ClassLine: {16, 35}, ClassWarehouse: {3, 10}}[r.Class][0],
-			map[Class][2]float64{ClassPostal: {40, 90}, ClassLine: {16, 35}, ClassWarehouse: {3, 10}}[r.Class][1]
-		if low.Hours()/24 < from-.1 || high.Hours()/24 > to+.1 {
-			t.Errorf("%s: nine in ten take %.1f to %.1f days, want within %v to %v", r.Route, low.Hours()/24, high.Hours()/24, from, to)
+		days := map[Class][2]float64{ClassPostal: {40, 90}, ClassLine: {16, 35}, ClassWarehouse: {3, 10}}[r.Class]
+		if low, high := r.Transit.Quantile(.05).Hours()/24, r.Transit.Quantile(.95).Hours()/24; low < days[0]-.1 || high > days[1]+.1 {
+			t.Errorf("%s: nine in ten take %.1f to %.1f days, want within %v", r.Route, low, high, days)
 		}
 		if got, ok := TruthOf(r.Route); !ok || got.Route != r.Route {
 			t.Errorf("TruthOf(%s) = %v, %v", r.Route, got.Route, ok)
@@ -65,30 +63,33 @@ func TestLogNormal(t *testing.T) {
 }
 
 // matured draws journeys of one route that are long over.
-func matured(seed uint64, route string, n int) (shipments []*parcel.Shipment, consigned []Consignment) {
-	b := Bulk{Seed: seed, Routes: []string{route}, Past: 30 * day, Until: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
-	for i := range n {
-		// Far enough behind that the last word has been told.
-		t := choose(seed, i, b.Routes)
-		j := draw(seed, i, t, b.Until.Add(-500*day).Add(time.Duration(i)*time.Hour))
+func matured(seed uint64, t *Truth, n int) []*parcel.Shipment {
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	shipments := make([]*parcel.Shipment, n)
+	for i := range shipments {
+		j := draw(seed, i, t, begin.Add(time.Duration(i)*time.Hour))
 		c := j.consign(seed, "T", false)
-		var told []TimedObservation
-		for k := range j.scans {
-			var o TimedObservation
-			j.observe(k, &o.Observation)
-			o.ReceivedAt = j.scans[k].told
-			told = append(told, o)
-		}
-		shipments, consigned = append(shipments, fold(&c, told)), append(consigned, c)
+		shipments[i] = fold(&c, j.observations())
 	}
-	return shipments, consigned
+	return shipments
+}
+
+// observations are all that is ever told of a journey, as it is told.
+func (j *journey) observations() []TimedObservation {
+	out := make([]TimedObservation, len(j.scans))
+	for k := range j.scans {
+		j.observe(k, &out[k].Observation)
+		out[k].ReceivedAt = j.scans[k].told
+	}
+	slices.SortStableFunc(out, func(a, b TimedObservation) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
+	return out
 }
 
 func TestJourneysFollowTruth(t *testing.T) {
-	const n = 1500
+	const n = 1000
 	for _, truth := range Truths() {
 		t.Run(truth.Route, func(t *testing.T) {
-			shipments, _ := matured(7, truth.Route, n)
+			shipments := matured(7, &truth, n)
 			var transit []time.Duration
 			ends := map[parcel.Outcome]int{}
 			stages := map[parcel.Stage][]time.Duration{}
@@ -144,40 +145,20 @@ func TestJourneysFollowTruth(t *testing.T) {
 
 func TestShape(t *testing.T) {
 	var legs, events, changes float64
-	const n = 3000
-	b := Bulk{Seed: 3, Until: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
+	const n = 1000
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range n {
-		truth := choose(3, i, nil)
-		j := draw(3, i, truth, b.Until.Add(-500*day))
-		c := j.consign(3, "T", false)
-		var told []TimedObservation
-		order := make([]int, len(j.scans))
-		for k := range order {
-			order[k] = k
-		}
-		slices.SortStableFunc(order, func(a, b int) int { return j.scans[a].told.Compare(j.scans[b].told) })
-		before := fold(&c, nil)
-		for _, k := range order {
-			var o TimedObservation
-			j.observe(k, &o.Observation)
-			told = append(told, o)
-			after := fold(&c, told)
-			for _, row := range parcel.Changes(before, after, j.scans[k].told) {
-				switch row.Kind {
-				case parcel.ChangeMilestone, parcel.ChangeException, parcel.ChangeLeg, parcel.ChangeOutcome, parcel.ChangeNumber:
-					changes++
-				}
-			}
-			before = after
-		}
+		j := draw(3, i, choose(3, i, nil), begin)
+		changes += float64(changesBetween(j, begin, begin.Add(1000*day)))
 		events += float64(len(j.scans))
-		legs += float64(len(before.Journey.Legs))
+		c := j.consign(3, "T", false)
+		legs += float64(len(fold(&c, j.observations()).Journey.Legs))
 	}
 	t.Logf("%.1f legs, %.1f events, %.1f changes a shipment", legs/n, events/n, changes/n)
 	if got := events / n; got < 10 || got > 16 {
-		t.Errorf("%.1f events a shipment, want about 12", got)
+		t.Errorf("%.1f events a shipment, want about a dozen", got)
 	}
-	if got := legs / n; got < 3.5 || got > 6.5 {
+	if got := legs / n; got < 4 || got > 6 {
 		t.Errorf("%.1f legs a shipment, want about 5", got)
 	}
 	if got := changes / n; got < changesPerShipment {

@@ -139,8 +139,8 @@ func (tx *Tx) PutPayloadNumbers(ctx context.Context, rows []PayloadNumber) error
 	return err
 }
 
-// PayloadsOf reads the payloads that tell of a number, first received first, at
-// most limit: for a number that is registered after its news came.
+// PayloadsOf reads the newest payloads that tell of a number, at most limit of
+// them, first received first.
 func (tx *Tx) PayloadsOf(ctx context.Context, key parcel.NumberKey, limit int) ([]parcel.Payload, error) {
 	var out []parcel.Payload
 	err := tx.payloads(ctx, "payloads of number", payloadsOfNumber, func(p parcel.Payload) error {

@@ -92,7 +92,7 @@ func testPayloads(t *testing.T, s *storage.Store) {
 			t.Errorf("%d fresh under %d ids, want 2 under 2", fresh.Load(), len(seen))
 		}
 	})
-	t.Run("of a number, first received first", func(t *testing.T) {
+	t.Run("of a number, the newest, first received first", func(t *testing.T) {
 		k := parcel.NumberKey{Carrier: "ups", Number: "1Z9"}
 		late, early := newPayload("late"), newPayload("early")
 		late.ReceivedAt = Epoch.Add(time.Hour)
@@ -104,7 +104,7 @@ func testPayloads(t *testing.T, s *storage.Store) {
 			if err := tx.PutPayloadNumbers(ctx, rows); err != nil {
 				return err
 			}
-			for limit, want := range map[int][]parcel.Payload{9: {early, late}, 1: {early}} {
+			for limit, want := range map[int][]parcel.Payload{9: {early, late}, 1: {late}} {
 				got, err := tx.PayloadsOf(ctx, k, limit)
 				if err != nil {
 					return err

@@ -69,7 +69,7 @@ func demo(ctx context.Context, con *console, log *slog.Logger, c *demoCommand) e
 	defer p.ends.Close()
 	srv, err := newServer(ctx, serverParts{
 		store: s, accounts: p.accounts, trade: p.trade, wall: p.wall, log: log, registry: ops.registry,
-		openSchema: true, origins: []string{"*"}, drain: demoDrain, poll: true, pollEvery: demoPoll,
+		openSchema: true, origins: []string{"*"}, drain: demoDrain, poll: true, pollEvery: demoPoll, parallel: demoParallel,
 	})
 	if err != nil {
 		return err
@@ -84,6 +84,9 @@ const (
 	// demoPoll is how often due numbers are looked for, wall time: trade time
 	// runs fast.
 	demoPoll = 100 * time.Millisecond
+	// demoParallel is how many calls may be under way to one carrier: the past
+	// of many parcels is asked for at once.
+	demoParallel = 16
 	// demoPatience bounds the wait for the past to be told.
 	demoPatience = 60 * time.Second
 )
@@ -216,7 +219,7 @@ func (p *play) past(ctx context.Context) error {
 		if waiting == 0 {
 			break
 		}
-		if p.wall.Sleep(patience, 50*time.Millisecond) != nil {
+		if p.wall.Sleep(patience, 200*time.Millisecond) != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

@@ -116,6 +116,7 @@ type serverParts struct {
 	drain       time.Duration
 	poll        bool
 	pollEvery   time.Duration // 0 for the default
+	parallel    int           // calls at once to one account; 0 for the default
 }
 
 // server is a running gateway: one road in, one memory, the roads out.
@@ -146,7 +147,7 @@ func newServer(ctx context.Context, p serverParts) (*server, error) {
 		s.bell.Ring(head)
 	}
 	if s.ingest, err = ingest.New(ingest.Options{
-		Store: memory{p.store}, Accounts: p.accounts, Bell: s.bell, Trade: p.trade, Wall: p.wall, Log: p.log, PollEvery: p.pollEvery,
+		Store: memory{p.store}, Accounts: p.accounts, Bell: s.bell, Trade: p.trade, Wall: p.wall, Log: p.log, PollEvery: p.pollEvery, Parallel: p.parallel,
 	}); err != nil {
 		return nil, err
 	}

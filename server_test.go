@@ -432,6 +432,14 @@ func journeyOn(t *testing.T, store string) {
 	if out, errs, code := said(t, "doctor", "--store", store, "--config", file, "--ops-listen", strings.TrimPrefix(gate.ops, "http://")); code != exitOK || !strings.Contains(out, "and ready") {
 		t.Errorf("doctor: exit code %d: %s%s", code, out, errs)
 	}
+	for path, want := range map[string]string{
+		"/healthz": `"status":"ok"`, "/readyz": `"status":"ready"`, "/stats": `"carrier":"cainiao"`,
+		"/metrics": `milepost_carrier_payloads_total{carrier="correios"}`,
+	} {
+		if got := page(t, gate.ops+path); !strings.Contains(got, want) {
+			t.Errorf("%s has no %s: %s", path, want, got)
+		}
+	}
 	cursor := lastCursor(t, gate.url, key, "")
 	if code := gate.stop(t, syscall.SIGTERM); code != exitOK {
 		t.Errorf("exit code %d after SIGTERM, want 0: %s", code, gate.said)
@@ -446,6 +454,21 @@ func journeyOn(t *testing.T, store string) {
 	if code := gate.stop(t, os.Interrupt); code != exitOK {
 		t.Errorf("exit code %d after an interrupt, want 0", code)
 	}
+}
+
+// page reads what stands at an address.
+func page(t *testing.T, at string) string {
+	t.Helper()
+	resp, err := http.Get(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 func refreshInput(t *testing.T, at, key string) map[string]any {

@@ -231,7 +231,7 @@ func (u *unit) nextFor(k parcel.NumberKey) time.Time {
 		if lane == nil || lane.fetcher == nil {
 			continue
 		}
-		if at := nextLook(u.now, t.now, &st.Tracking, len(st.Holders)); next.IsZero() || (!at.IsZero() && at.Before(next)) {
+		if at := nextLook(u.now, t.now, &st.Tracking); next.IsZero() || (!at.IsZero() && at.Before(next)) {
 			next = at
 		}
 	}

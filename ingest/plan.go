@@ -18,8 +18,16 @@ const longestWait = 24 * time.Hour
 // nextLook plans when a number is asked for again: by the milestone's budget,
 // less often the longer the parcel has been silent, and by age where the
 // carrier does not know it yet. The zero time means never (until someone asks).
-func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking, holders int) time.Time {
+func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking) time.Time {
 	j := &s.Journey
+	// A number never asked for has its history still to tell, even where the
+	// journey has ended meanwhile.
+	if t.HeardAt.IsZero() || onlyPushed(j, t) {
+		if t.RetryAt.After(now) {
+			return t.RetryAt
+		}
+		return now
+	}
 	if j.Outcome != "" {
 		end := j.Events[j.OutcomeEvent].Occurred.At
 		if last, ok := j.LatestEvent(); ok && last.Occurred.At.After(end) {
@@ -31,9 +39,6 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking, holders int
 			return now.Add(24 * time.Hour)
 		}
 		return time.Time{}
-	}
-	if t.HeardAt.IsZero() || onlyPushed(j, t) {
-		return now
 	}
 	if t.Finding != parcel.FindingFound {
 		// A fresh label is unknown for hours or days; a wrong number for ever.

@@ -540,7 +540,7 @@ func (u *unit) plan(t *touched) {
 		if lane == nil || lane.fetcher == nil {
 			continue
 		}
-		next := nextLook(u.now, t.now, &st.Tracking, len(st.Holders))
+		next := nextLook(u.now, t.now, &st.Tracking)
 		if !next.Equal(st.Tracking.NextAt) {
 			st.Tracking.NextAt = next
 			u.trackings[key] = struct{}{}

@@ -136,8 +136,8 @@ func (s *Store) Changes(ctx context.Context, scope Scope, after int64, limit int
 	if scope.nobody() {
 		return nil, nil
 	}
-	w := where{s: s}
-	w.scope(scope)
+	w := where{s: s, scope: scope}
+	w.own()
 	w.and("s.position > ?", after)
 	w.changes(&f)
 	var out []parcel.Change

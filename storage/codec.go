@@ -108,11 +108,11 @@ func text[T ~string](e *encoder, v T) {
 		e.body = append(e.body, 0)
 		return
 	}
-	s := clean(string(v))
-	at, ok := e.places[s]
+	at, ok := e.places[string(v)]
 	if !ok {
 		at = uint64(len(e.places) + 1)
-		e.places[s] = at
+		e.places[string(v)] = at
+		s := clean(string(v))
 		e.expanded += len(s)
 		e.entry(s)
 	}
@@ -120,9 +120,11 @@ func text[T ~string](e *encoder, v T) {
 }
 
 func (e *encoder) entry(s string) {
-	if raw, ok := packHex(s); ok {
-		e.table = binary.AppendUvarint(e.table, uint64(len(raw))*entryKinds+entryHex)
-		e.table = append(e.table, raw...)
+	if isHex(s) {
+		e.table = binary.AppendUvarint(e.table, uint64(len(s)/2)*entryKinds+entryHex)
+		for i := 0; i < len(s); i += 2 {
+			e.table = append(e.table, hexDigit(s[i])<<4|hexDigit(s[i+1]))
+		}
 		return
 	}
 	if raw, ok := packULID(s); ok {
@@ -825,18 +827,24 @@ func (d *decoder) leg(l *parcel.Leg) {
 	d.money(&l.Cost)
 }
 
-// packHex packs lower-case hex of at least 8 digits; shorter is not worth it.
-func packHex(s string) ([]byte, bool) {
+// isHex tells lower-case hex of at least 8 digits; shorter is not worth packing.
+func isHex(s string) bool {
 	if len(s) < 8 || len(s)%2 != 0 {
-		return nil, false
+		return false
 	}
 	for i := range len(s) {
 		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return nil, false
+			return false
 		}
 	}
-	raw, err := hex.DecodeString(s)
-	return raw, err == nil
+	return true
+}
+
+func hexDigit(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c - 'a' + 10
 }
 
 // crockford is the alphabet of ULIDs (Crockford's base 32, ulid/spec).
@@ -849,7 +857,7 @@ func packULID(s string) (raw [16]byte, ok bool) {
 	}
 	var hi, lo uint64
 	for i := range len(s) {
-		v := strings.IndexByte(crockford, s[i])
+		v := crockfordDigit(s[i])
 		if v < 0 {
 			return raw, false
 		}
@@ -859,6 +867,17 @@ func packULID(s string) (raw [16]byte, ok bool) {
 	binary.BigEndian.PutUint64(raw[:8], hi)
 	binary.BigEndian.PutUint64(raw[8:], lo)
 	return raw, true
+}
+
+// crockfordDigit is the value of a letter, -1 if it is none.
+func crockfordDigit(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'A' && c <= 'Z':
+		return strings.IndexByte(crockford, c)
+	}
+	return -1
 }
 
 func unpackULID(letters, raw []byte) {

@@ -99,8 +99,8 @@ func (s *Store) Scores(ctx context.Context, scope Scope, f ScoreFilter) (Cohorts
 	if scope.nobody() {
 		return out, nil
 	}
-	w := where{s: s}
-	w.scope(scope)
+	w := where{s: s, scope: scope}
+	w.own()
 	anyOf(&w, "s.carrier", f.Carriers)
 	w.lanes(f.Lanes)
 	if f.From != "" {

@@ -16,8 +16,32 @@ const maxPage = 1000
 // where puts a filter together. Every part is constant text with bound values.
 type where struct {
 	s     *Store
+	scope Scope
 	parts []string
 	args  []any
+}
+
+// among adds "the shipment is one of those that these selects name". They do
+// not refer to the row they are asked about, so that a rare thing is found by
+// its own index and not by walking the list.
+func (w *where) among(selections ...selection) {
+	var texts []string
+	for _, x := range selections {
+		w.args = append(w.args, x.args...)
+		if merchant, ok := w.scope.Merchant(); ok {
+			x.text += " AND merchant_id = ?"
+			w.args = append(w.args, merchant)
+		}
+		texts = append(texts, x.text)
+	}
+	w.parts = append(w.parts, "s.id IN ("+strings.Join(texts, " UNION ALL ")+")")
+}
+
+// selection is a select of ids from one table of merchants' rows, which ends in
+// its condition; among adds the merchant.
+type selection struct {
+	text string
+	args []any
 }
 
 func (w *where) and(part string, args ...any) {
@@ -41,18 +65,18 @@ func (w *where) within(column string, r TimeRange) {
 	}
 }
 
-// beginning adds an index-friendly "column begins with prefix".
+// beginning is "column begins with prefix" as a range of an index. Columns
+// compare by bytes, and nothing sorts after the last code point, which no text
+// contains.
 func beginning(column, prefix string) (part string, args []any) {
-	if end := prefixEnd(prefix); end != "" {
-		return column + " >= ? AND " + column + " < ?", []any{prefix, end}
-	}
-	return column + " >= ?", []any{prefix}
+	return column + " >= ? AND " + column + " < ?", []any{prefix, prefix + "\U0010FFFF"}
 }
 
 func (w *where) text() string { return filterMark + strings.Join(w.parts, " AND ") }
 
-func (w *where) scope(scope Scope) {
-	if merchant, ok := scope.Merchant(); ok {
+// own adds the scope.
+func (w *where) own() {
+	if merchant, ok := w.scope.Merchant(); ok {
 		w.and("s.merchant_id = ?", merchant)
 	} else {
 		w.and("1 = 1")
@@ -92,18 +116,21 @@ func (w *where) shipments(f *ShipmentFilter) {
 		w.and("s.order_ref = ANY(?) AND s.order_ref <> ''", list(w.s, columns(f.Orders)))
 	}
 	if len(f.Numbers) > 0 {
-		w.and("s.id IN (SELECT h.shipment_id FROM holders h WHERE h.merchant_id = s.merchant_id AND h.number = ANY(?))", list(w.s, columns(f.Numbers)))
+		w.among(selection{"SELECT shipment_id FROM holders WHERE number = ANY(?)", []any{list(w.s, columns(f.Numbers))}})
 	}
 	if f.Search != "" {
 		prefix := column(f.Search)
-		reference, a := beginning("s.reference", prefix)
-		order, b := beginning("s.order_ref", prefix)
-		number, c := beginning("h.number", prefix)
-		w.and("("+reference+" OR ("+order+" AND s.order_ref <> '') OR s.id IN (SELECT h.shipment_id FROM holders h WHERE h.merchant_id = s.merchant_id AND "+number+"))",
-			slices.Concat(a, b, c)...)
+		reference, a := beginning("reference", prefix)
+		order, b := beginning("order_ref", prefix)
+		number, c := beginning("number", prefix)
+		w.among(
+			selection{"SELECT id FROM shipments WHERE " + reference, a},
+			selection{"SELECT id FROM shipments WHERE order_ref <> '' AND " + order, b},
+			selection{"SELECT shipment_id FROM holders WHERE " + number, c},
+		)
 	}
 	if len(f.Tags) > 0 {
-		w.and("s.id IN (SELECT t.shipment_id FROM shipment_tags t WHERE t.merchant_id = s.merchant_id AND t.tag = ANY(?))", list(w.s, columns(f.Tags)))
+		w.among(selection{"SELECT shipment_id FROM shipment_tags WHERE tag = ANY(?)", []any{list(w.s, columns(f.Tags))}})
 	}
 	w.carriers("s.carriers", f.Carriers)
 	w.lanes(f.Lanes)
@@ -208,8 +235,8 @@ func (s *Store) ListShipments(ctx context.Context, scope Scope, f ShipmentFilter
 	if scope.nobody() {
 		return ShipmentPage{}, nil
 	}
-	w := where{s: s}
-	w.scope(scope)
+	w := where{s: s, scope: scope}
+	w.own()
 	w.shipments(&f)
 	backward := p.Last > 0
 	for _, edge := range []struct {
@@ -269,8 +296,8 @@ func (s *Store) CountShipments(ctx context.Context, scope Scope, f ShipmentFilte
 	if scope.nobody() {
 		return 0, true, nil
 	}
-	w := where{s: s}
-	w.scope(scope)
+	w := where{s: s, scope: scope}
+	w.own()
 	w.shipments(&f)
 	err = s.reading().row(ctx, "count shipments",
 		`SELECT count(*) FROM (SELECT 1 FROM shipments s WHERE `+w.text()+` LIMIT ?) AS counted`,

@@ -311,18 +311,3 @@ func (s *Store) Refold(ctx context.Context) (shipments int, err error) {
 		shipments += n
 	}
 }
-
-// likePrefix is the least text that sorts after everything that begins with
-// prefix, or "" if there is none.
-func prefixEnd(prefix string) string {
-	b := []byte(prefix)
-	for len(b) > 0 {
-		// Past the last byte of UTF-8 there is no text to compare with: shorten.
-		if last := b[len(b)-1]; last < 0x7f {
-			b[len(b)-1] = last + 1
-			return string(b)
-		}
-		b = b[:len(b)-1]
-	}
-	return ""
-}

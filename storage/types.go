@@ -10,7 +10,7 @@ import (
 type Loaded struct {
 	Shipment *parcel.Shipment
 	// Trackings is what is known about asking for each number that belongs or
-	// belonged to the shipment, first held first.
+	// belonged to the shipment, by carrier and number.
 	Trackings []parcel.Tracking
 }
 

@@ -95,6 +95,26 @@ func (c Comparison) Ratio() float64 {
 	return median(c.Ours).PerSecond() / plain
 }
 
+// CPURatio is how much processor time the plain side takes for one request,
+// divided by what ours takes: what Ratio would be on a machine that does
+// nothing else. It is 0 if not known.
+func (c Comparison) CPURatio() float64 {
+	ours, plain := total(c.Ours), total(c.Plain)
+	if ours.Each() == 0 || plain.Each() == 0 {
+		return 0
+	}
+	return float64(plain.Each()) / float64(ours.Each())
+}
+
+// total adds rounds up.
+func total(rounds []Rate) (sum Rate) {
+	for _, r := range rounds {
+		sum.Requests += r.Requests
+		sum.CPU += r.CPU
+	}
+	return sum
+}
+
 // Holds tells whether the bar was reached.
 func (c Comparison) Holds() bool { return c.Ratio() >= c.Bar }
 
@@ -117,15 +137,19 @@ func median(rounds []Rate) Rate {
 // Print writes a comparison for people.
 func (c Comparison) Print(w io.Writer) {
 	fmt.Fprintf(w, "%s\n", c.Name)
-	side := func(name string, r Rate) {
+	side := func(name string, rounds []Rate) {
+		r := median(rounds)
 		fmt.Fprintf(w, "  %-13s %9.0f %s/s", name, r.PerSecond(), c.Unit)
 		if r.P50 > 0 {
 			fmt.Fprintf(w, "   p50 %v   p99 %v   %.1f kB each", r.P50.Round(10*time.Microsecond), r.P99.Round(10*time.Microsecond), float64(r.Bytes)/float64(max(1, r.Requests))/1000)
 		}
+		if each := total(rounds).Each(); each > 0 {
+			fmt.Fprintf(w, "   cpu %v each", each.Round(time.Microsecond))
+		}
 		fmt.Fprintln(w)
 	}
-	side("milepost", median(c.Ours))
-	side("hand-written", median(c.Plain))
+	side("milepost", c.Ours)
+	side("hand-written", c.Plain)
 	fmt.Fprintf(w, "  %-13s %9.2f", "ratio", c.Ratio())
 	if c.Bar > 0 {
 		verdict := "holds"
@@ -135,11 +159,22 @@ func (c Comparison) Print(w io.Writer) {
 		fmt.Fprintf(w, "   (%s: at least %.2f)", verdict, c.Bar)
 	}
 	fmt.Fprintln(w)
+	if ratio := c.CPURatio(); ratio > 0 {
+		fmt.Fprintf(w, "  %-13s %9.2f   of the processor time, whatever else the machine does\n", "ratio", ratio)
+	}
 }
 
 // compare measures both sides in turns, so that whatever else the machine does
 // meets both. A first short round of each is not counted.
-func compare(ctx context.Context, o Options, c Comparison, ours, plain target) (Comparison, error) {
+func compare(ctx context.Context, o Options, m cpuMeter, c Comparison, ours, plain target) (Comparison, error) {
+	measured := func(t target) (Rate, error) {
+		before := m.total(ctx)
+		r, err := round(ctx, o.Wall, t, o.Load)
+		if after := m.total(ctx); before > 0 && after > before {
+			r.CPU = after - before
+		}
+		return r, err
+	}
 	warm := o.Load
 	warm.Time /= 4
 	for _, t := range []target{ours, plain} {
@@ -149,11 +184,11 @@ func compare(ctx context.Context, o Options, c Comparison, ours, plain target) (
 	}
 	for i := range o.Load.Rounds {
 		o.Progress(fmt.Sprintf("%s: round %d of %d", c.Name, i+1, o.Load.Rounds))
-		a, err := round(ctx, o.Wall, ours, o.Load)
+		a, err := measured(ours)
 		if err != nil {
 			return c, err
 		}
-		b, err := round(ctx, o.Wall, plain, o.Load)
+		b, err := measured(plain)
 		if err != nil {
 			return c, err
 		}

@@ -103,7 +103,14 @@ func TestComparison(t *testing.T) {
 	if b.String() != want {
 		t.Errorf("printed %q", b.String())
 	}
-	if (Comparison{}).Ratio() != 0 {
+	c.Ours[0].CPU, c.Plain[0].CPU = 99*time.Millisecond, 2550500*time.Microsecond
+	if got := c.CPURatio(); got != 5 {
+		t.Errorf("ratio of the processor time %v", got)
+	}
+	if own, ok := used("self"); !ok || own < 0 {
+		t.Logf("this system does not tell processor time")
+	}
+	if (Comparison{}).Ratio() != 0 || (Comparison{}).CPURatio() != 0 {
 		t.Error("nothing was measured, and it has a ratio")
 	}
 }

@@ -60,6 +60,16 @@ type Rate struct {
 	Bytes int64
 	// P50 and P99 are of the time from the first byte sent to the last read.
 	P50, P99 time.Duration
+	// CPU is the processor time of server, client and database; 0 if not known.
+	CPU time.Duration
+}
+
+// Each is the processor time of one request, 0 if not known.
+func (r Rate) Each() time.Duration {
+	if r.Requests == 0 {
+		return 0
+	}
+	return r.CPU / time.Duration(r.Requests)
 }
 
 // PerSecond is how many requests were answered in a second.

@@ -63,7 +63,7 @@ func Reading(ctx context.Context, o Options) (all []Comparison, err error) {
 	if err := sameAnswers(ctx, ours, plain, "shipment"); err != nil {
 		return nil, err
 	}
-	c, err := compare(ctx, o, Comparison{Name: fmt.Sprintf("timeline of one of %d shipments (5 legs, 12 events)", len(w.ids)), Unit: "requests", Bar: timelineBar}, ours, plain)
+	c, err := compare(ctx, o, cpuMeter{w.db}, Comparison{Name: fmt.Sprintf("timeline of one of %d shipments (5 legs, 12 events)", len(w.ids)), Unit: "requests", Bar: timelineBar}, ours, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func Reading(ctx context.Context, o Options) (all []Comparison, err error) {
 	if err := sameAnswers(ctx, ours, plain, "shipments"); err != nil {
 		return all, err
 	}
-	c, err = compare(ctx, o, Comparison{Name: fmt.Sprintf("page of 50 of %d shipments with legs and latest event", len(w.ids)), Unit: "requests", Bar: pageBar}, ours, plain)
+	c, err = compare(ctx, o, cpuMeter{w.db}, Comparison{Name: fmt.Sprintf("page of 50 of %d shipments with legs and latest event", len(w.ids)), Unit: "requests", Bar: pageBar}, ours, plain)
 	if err != nil {
 		return all, err
 	}

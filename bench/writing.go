@@ -54,15 +54,16 @@ func Writing(ctx context.Context, o Options) (c Comparison, err error) {
 	if err != nil {
 		return c, err
 	}
+	meter := cpuMeter{w.db}
 	each := max(1, o.Payloads/o.Load.Rounds)
 	c = Comparison{Name: fmt.Sprintf("events taken in, %d payloads of %d each", each*o.Load.Rounds, eventsEach), Unit: "events"}
 	for i := range o.Load.Rounds {
 		o.Progress(fmt.Sprintf("%s: round %d of %d", c.Name, i+1, o.Load.Rounds))
-		ours, err := w.takeIn(ctx, i*each, each)
+		ours, err := w.takeIn(ctx, meter, i*each, each)
 		if err != nil {
 			return c, err
 		}
-		plain, err := l.repeat(ctx, o)
+		plain, err := l.repeat(ctx, meter, o)
 		if err != nil {
 			return c, err
 		}
@@ -76,7 +77,7 @@ func Writing(ctx context.Context, o Options) (c Comparison, err error) {
 
 // takeIn registers shipments, which is not measured, and takes in a payload
 // for each, which is.
-func (w *world) takeIn(ctx context.Context, first, n int) (Rate, error) {
+func (w *world) takeIn(ctx context.Context, meter cpuMeter, first, n int) (Rate, error) {
 	now := w.o.Wall.Now()
 	payloads := make([]parcel.Payload, n)
 	for at := 0; at < n; {
@@ -99,7 +100,7 @@ func (w *world) takeIn(ctx context.Context, first, n int) (Rate, error) {
 	if _, err := w.db.ExecContext(ctx, `CHECKPOINT`); err != nil {
 		w.o.Progress("no checkpoint before the round: " + err.Error()) // takes a superuser
 	}
-	begin := w.o.Wall.Now()
+	before, begin := meter.total(ctx), w.o.Wall.Now()
 	var group sync.WaitGroup
 	errs := make([]error, takers)
 	for t := range takers {
@@ -110,7 +111,11 @@ func (w *world) takeIn(ctx context.Context, first, n int) (Rate, error) {
 		})
 	}
 	group.Wait()
-	return Rate{Requests: n * eventsEach, Took: w.o.Wall.Now().Sub(begin)}, errors.Join(errs...)
+	r := Rate{Requests: n * eventsEach, Took: w.o.Wall.Now().Sub(begin)}
+	if after := meter.total(ctx); before > 0 && after > before {
+		r.CPU = after - before
+	}
+	return r, errors.Join(errs...)
 }
 
 func postalNumber(i int) (string, error) {
@@ -285,7 +290,7 @@ func (l *loader) read(ctx context.Context) (w written, err error) {
 
 // repeat writes again what the gateway wrote since the last time. Only the
 // writing is measured.
-func (l *loader) repeat(ctx context.Context, o Options) (rate Rate, err error) {
+func (l *loader) repeat(ctx context.Context, meter cpuMeter, o Options) (rate Rate, err error) {
 	w, err := l.read(ctx)
 	if err != nil {
 		return rate, fmt.Errorf("bench: read what was written: %w", err)
@@ -308,7 +313,7 @@ func (l *loader) repeat(ctx context.Context, o Options) (rate Rate, err error) {
 		}
 		defer statements[i].Close()
 	}
-	begin := o.Wall.Now()
+	before, begin := meter.total(ctx), o.Wall.Now()
 	for _, transaction := range w.order {
 		n, err := l.write(ctx, conn, statements, w, transaction)
 		if err != nil {
@@ -317,6 +322,9 @@ func (l *loader) repeat(ctx context.Context, o Options) (rate Rate, err error) {
 		rate.Requests += n
 	}
 	rate.Took = o.Wall.Now().Sub(begin)
+	if after := meter.total(ctx); before > 0 && after > before {
+		rate.CPU = after - before
+	}
 	return rate, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/parcel"
 	"github.com/milepost-gateway/milepost/storage"
+	"github.com/milepost-gateway/milepost/storage/storagetest"
 )
 
 // scmsFile finds the data set of the example mapping: 10,324 real lines that
@@ -281,5 +282,68 @@ func TestMappingFileMistakes(t *testing.T) {
 	}
 	if _, err := parseMapping([]byte("fields: {reference: a, destination: {column: b}, tags: [c, {column: d, split: ','}]}\n")); err != nil {
 		t.Error(fmt.Errorf("a good one: %w", err))
+	}
+}
+
+// TestImportOnEachStore imports more lines than one batch holds, all of them
+// or none, and tries out what it would do, on each kind of database.
+func TestImportOnEachStore(t *testing.T) {
+	const lines = 2300
+	var good strings.Builder
+	good.WriteString("reference,destination,carrier,tracking_number\n")
+	for i := range lines {
+		fmt.Fprintf(&good, "A-%d,RU,upu-postal,RX%08d5CN\n", i, i)
+	}
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	goodFile, badFile := write("good.csv", good.String()), write("bad.csv", good.String()+"A-last,Atlantis,,\n")
+	for name, store := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			held := func() (n int) {
+				t.Helper()
+				s := storagetest.Again(t, store, storage.Options{})
+				m, err := s.MerchantByName(t.Context(), "shop")
+				if err != nil {
+					return 0
+				}
+				if n, _, err = s.CountShipments(t.Context(), storage.OfMerchant(m.ID), storage.ShipmentFilter{}, 10_000); err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			faults := filepath.Join(t.TempDir(), "faults.csv")
+			for _, step := range []struct {
+				what string
+				args []string
+				code int
+				says string
+				held int
+			}{
+				{"a dry run", []string{badFile, "--dry-run"}, exitFault, "2300 lines would be taken (2300 new", 0},
+				{"all or nothing, with a bad line", []string{badFile, "--all-or-nothing", "--errors", faults}, exitFault, "nothing was taken: 2300 lines were good, 1 were not", 0},
+				{"all or nothing", []string{goodFile, "--all-or-nothing"}, exitOK, "2300 lines taken (2300 new", lines},
+				{"all or nothing, again", []string{goodFile, "--all-or-nothing"}, exitOK, "2300 lines taken (0 new, 0 changed, 2300 known before)", lines},
+				{"again", []string{goodFile}, exitOK, "nothing to do: its ", lines},
+				{"a dry run of what is there", []string{goodFile, "--dry-run"}, exitOK, "2300 lines would be taken (0 new, 0 changed, 2300 known before)", lines},
+			} {
+				out, errs, code := said(t, append([]string{"import", "--merchant", "shop", "--store", store, "--log-level", "error"}, step.args...)...)
+				if code != step.code || !strings.Contains(out, step.says) {
+					t.Errorf("%s: exit code %d, want %d; said %s%s", step.what, code, step.code, out, errs)
+				}
+				if n := held(); n != step.held {
+					t.Errorf("%s: %d shipments are there, want %d", step.what, n, step.held)
+				}
+			}
+			told, err := os.ReadFile(faults)
+			if err != nil || !strings.Contains(string(told), "2302,error,destination,destination,Atlantis,") || strings.Count(string(told), "line,kind") != 1 {
+				t.Errorf("the file of faults holds %.200s: %v", told, err)
+			}
+		})
 	}
 }

@@ -298,6 +298,8 @@ func stringOf(v any) string {
 
 // Recover is the graphql.RecoverFunc: a panic becomes an error that Present
 // shows as INTERNAL and logs with its stack.
-func (p *Presenter) Recover(_ context.Context, value any) error {
-	return &panicked{value: value, stack: string(debug.Stack())}
-}
+func (p *Presenter) Recover(_ context.Context, value any) error { return Panicked(value) }
+
+// Panicked makes an error of what recover returned, with the stack of whoever
+// calls it. It is shown as INTERNAL.
+func Panicked(value any) error { return &panicked{value: value, stack: string(debug.Stack())} }

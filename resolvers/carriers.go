@@ -6,6 +6,7 @@ import (
 
 	"github.com/graph-gophers/dataloader/v7"
 
+	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/graph/view"
 	"github.com/milepost-gateway/milepost/parcel"
 )
@@ -14,7 +15,7 @@ import (
 // the Ingest, one call for each patience: usually one.
 func (q *request) carrierLoader() *dataloader.Loader[askKey, parcel.Refreshed] {
 	q.once.carriers.Do(func() {
-		q.carriersBy = loader(q, 0, none[askKey, parcel.Refreshed], func(ctx context.Context, keys []askKey) (map[askKey]parcel.Refreshed, error) {
+		q.carriersBy = loader(q, 0, gatherCarriers, none[askKey, parcel.Refreshed], func(ctx context.Context, keys []askKey) (map[askKey]parcel.Refreshed, error) {
 			asks := map[patience]*parcel.RefreshAsk{}
 			for _, k := range keys {
 				ask := asks[k.patience]
@@ -40,7 +41,7 @@ func (r *Resolver) askAll(ctx context.Context, asks map[patience]*parcel.Refresh
 	)
 	for p, ask := range asks {
 		work.Go(func() {
-			done, err := r.Ingest.Refresh(ctx, *ask)
+			done, err := r.askOne(ctx, *ask)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil && first == nil {
@@ -53,6 +54,16 @@ func (r *Resolver) askAll(ctx context.Context, asks map[patience]*parcel.Refresh
 	}
 	work.Wait()
 	return found, first
+}
+
+// askOne keeps a panic from ending the process: nobody else would catch it.
+func (r *Resolver) askOne(ctx context.Context, ask parcel.RefreshAsk) (done []parcel.Refreshed, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = graph.Panicked(v)
+		}
+	}()
+	return r.Ingest.Refresh(ctx, ask)
 }
 
 // again reads those shipments once more for which a carrier was heard, and

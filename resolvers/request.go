@@ -138,11 +138,18 @@ const inputs = 64
 // they save is asking twice.
 const alone = 1
 
+// How long a loader gathers keys. Below a millisecond the timer's own grain
+// rules; those who wait for carriers have hundreds of them to spare.
+const (
+	gatherReads    = time.Millisecond
+	gatherCarriers = 5 * time.Millisecond
+)
+
 // loader makes a loader over read, which returns what it found by key. A batch
-// goes out when capacity keys have come, or after a millisecond.
-func loader[K comparable, V any](q *request, capacity int, missing func(K) (V, error), read func(ctx context.Context, keys []K) (map[K]V, error)) *dataloader.Loader[K, V] {
+// goes out when capacity keys have come (0: however many), or after wait.
+func loader[K comparable, V any](q *request, capacity int, wait time.Duration, missing func(K) (V, error), read func(ctx context.Context, keys []K) (map[K]V, error)) *dataloader.Loader[K, V] {
 	options := []dataloader.Option[K, V]{
-		dataloader.WithInputCapacity[K, V](inputs), dataloader.WithWait[K, V](time.Millisecond),
+		dataloader.WithInputCapacity[K, V](inputs), dataloader.WithWait[K, V](wait),
 	}
 	if capacity > 0 {
 		options = append(options, dataloader.WithBatchCapacity[K, V](capacity))
@@ -153,7 +160,7 @@ func loader[K comparable, V any](q *request, capacity int, missing func(K) (V, e
 	return dataloader.NewBatchedLoader(func(ctx context.Context, keys []K) []*dataloader.Result[V] {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTime)
 		defer cancel()
-		found, err := read(ctx, keys)
+		found, err := guarded(ctx, keys, read)
 		out := make([]*dataloader.Result[V], len(keys))
 		for i, k := range keys {
 			v, ok := found[k]
@@ -165,6 +172,17 @@ func loader[K comparable, V any](q *request, capacity int, missing func(K) (V, e
 		}
 		return out
 	}, options...)
+}
+
+// guarded keeps a panic of one batch to its own fields: it happens in a
+// goroutine that no request would catch it in.
+func guarded[K comparable, V any](ctx context.Context, keys []K, read func(context.Context, []K) (map[K]V, error)) (found map[K]V, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = graph.Panicked(v)
+		}
+	}()
+	return read(ctx, keys)
 }
 
 // none is for keys that may be missing: the zero value then.
@@ -214,7 +232,7 @@ func (q *request) merchant(ctx context.Context, id string) (*view.Merchant, erro
 // for more would only cost time.
 func (q *request) tenant(ctx context.Context, id string) (Merchant, error) {
 	q.once.merchants.Do(func() {
-		q.merchantsBy = loader(q, alone, absent[string, Merchant], func(ctx context.Context, ids []string) (map[string]Merchant, error) {
+		q.merchantsBy = loader(q, alone, gatherReads, absent[string, Merchant], func(ctx context.Context, ids []string) (map[string]Merchant, error) {
 			found := make(map[string]Merchant, len(ids))
 			for _, id := range ids {
 				m, err := q.r.Store.Merchant(ctx, id)
@@ -234,7 +252,7 @@ func (q *request) tenant(ctx context.Context, id string) (Merchant, error) {
 
 func (q *request) routes(ctx context.Context, merchantID string) ([]RouteRow, error) {
 	q.once.routes.Do(func() {
-		q.routesBy = loader(q, alone, none[string, []RouteRow], func(ctx context.Context, ids []string) (map[string][]RouteRow, error) {
+		q.routesBy = loader(q, alone, gatherReads, none[string, []RouteRow], func(ctx context.Context, ids []string) (map[string][]RouteRow, error) {
 			found := make(map[string][]RouteRow, len(ids))
 			for _, id := range ids {
 				rows, err := q.r.Store.Routes(ctx, id)
@@ -260,7 +278,7 @@ func byMerchant(keys []ownedKey) map[string][]string {
 
 func (q *request) recipient(ctx context.Context, merchantID, shipmentID string) (*parcel.RecipientRow, error) {
 	q.once.recipients.Do(func() {
-		q.recipientsBy = loader(q, 0, none[ownedKey, *parcel.RecipientRow], func(ctx context.Context, keys []ownedKey) (map[ownedKey]*parcel.RecipientRow, error) {
+		q.recipientsBy = loader(q, 0, gatherReads, none[ownedKey, *parcel.RecipientRow], func(ctx context.Context, keys []ownedKey) (map[ownedKey]*parcel.RecipientRow, error) {
 			found := make(map[ownedKey]*parcel.RecipientRow, len(keys))
 			for merchant, ids := range byMerchant(keys) {
 				rows, err := q.r.Store.Recipients(ctx, merchant, ids)
@@ -279,7 +297,7 @@ func (q *request) recipient(ctx context.Context, merchantID, shipmentID string) 
 
 func (q *request) payload(ctx context.Context, merchantID, id string) (*parcel.Payload, error) {
 	q.once.payloads.Do(func() {
-		q.payloadsBy = loader(q, 0, none[ownedKey, *parcel.Payload], func(ctx context.Context, keys []ownedKey) (map[ownedKey]*parcel.Payload, error) {
+		q.payloadsBy = loader(q, 0, gatherReads, none[ownedKey, *parcel.Payload], func(ctx context.Context, keys []ownedKey) (map[ownedKey]*parcel.Payload, error) {
 			found := make(map[ownedKey]*parcel.Payload, len(keys))
 			for merchant, ids := range byMerchant(keys) {
 				rows, err := q.r.Store.Payloads(ctx, merchant, ids)
@@ -300,7 +318,7 @@ func (q *request) payload(ctx context.Context, merchantID, id string) (*parcel.P
 
 func (q *request) node(ctx context.Context, id string) (view.Node, error) {
 	q.once.nodes.Do(func() {
-		q.nodesBy = loader(q, 0, none[string, view.Node], func(ctx context.Context, ids []string) (map[string]view.Node, error) {
+		q.nodesBy = loader(q, 0, gatherReads, none[string, view.Node], func(ctx context.Context, ids []string) (map[string]view.Node, error) {
 			nodes, err := q.r.nodes(ctx, ids)
 			if err != nil {
 				return nil, err

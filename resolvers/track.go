@@ -161,7 +161,10 @@ func (d *door) choice(open []opened) (view.TrackChoice, bool) {
 func (d *door) hints() []view.Hint {
 	var out []view.Hint
 	for _, other := range parcel.LookAlikes(d.number) {
-		out = append(out, view.Hint{Kind: view.HintLookAlike, Meant: other, Lens: d.lens})
+		// Another reading helps only where it is a number of some carrier.
+		if len(d.r.Identify(other)) > 0 {
+			out = append(out, view.Hint{Kind: view.HintLookAlike, Meant: other, Lens: d.lens})
+		}
 	}
 	s10, isS10 := parcel.ParseS10(d.number)
 	upsValid, isUPS := parcel.CheckUPS(d.number)

@@ -160,6 +160,18 @@ func (w *world) ask(v graph.Viewer, query string, variables map[string]any) answ
 	return askWith(w.t, w.exec, v, query, variables)
 }
 
+// runUntil executes a document for a caller who may leave.
+func runUntil(ctx context.Context, w *world, v graph.Viewer, query string) {
+	ctx = graphql.StartOperationTrace(graph.WithViewer(ctx, v))
+	op, errs := w.exec.CreateOperationContext(ctx, &graphql.RawParams{Query: query})
+	if errs != nil {
+		w.t.Error(errs)
+		return
+	}
+	responses, ctx := w.exec.DispatchOperation(ctx, op)
+	responses(ctx)
+}
+
 func askWith(t testing.TB, exec *executor.Executor, v graph.Viewer, query string, variables map[string]any) answer {
 	t.Helper()
 	ctx := graphql.StartOperationTrace(graph.WithViewer(t.Context(), v))

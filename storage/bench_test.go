@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
@@ -224,4 +225,32 @@ func BenchmarkState(b *testing.B) {
 		}
 		b.ReportMetric(float64(len(state)), "state-bytes")
 	})
+}
+
+// BenchmarkLog is 8 writers that log at once: the head of the log lets one
+// commit at a time.
+func BenchmarkLog(b *testing.B) {
+	for _, c := range storagetest.Open(b) {
+		for _, rows := range []int{1, 100} {
+			b.Run(fmt.Sprintf("%s/rows=%d", c.Name, rows), func(b *testing.B) {
+				b.SetParallelism(8 / runtime.GOMAXPROCS(0))
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						err := c.Store.Update(b.Context(), func(ctx context.Context, tx *storage.Tx) error {
+							list := make([]parcel.Change, rows)
+							for i := range list {
+								list[i] = parcel.Change{MerchantID: "shop", ShipmentID: "s", Kind: parcel.ChangeMilestone, LoggedAt: storagetest.Epoch}
+							}
+							_, err := tx.AppendChanges(ctx, list)
+							return err
+						})
+						if err != nil {
+							b.Error(err)
+						}
+					}
+				})
+				b.ReportMetric(float64(b.N*rows)/b.Elapsed().Seconds(), "changes/s")
+			})
+		}
+	}
 }

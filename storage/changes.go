@@ -24,7 +24,7 @@ logged AS (INSERT INTO changes (position, merchant_id, shipment_id, kind, milest
 	SELECT position, merchant_id, shipment_id, kind, milestone, exception, severity, logged_at, doc FROM rows),
 marked AS (UPDATE shipments SET change_position = r.position FROM (SELECT merchant_id, shipment_id, max(position) AS position FROM rows GROUP BY merchant_id, shipment_id) AS r
 	WHERE shipments.merchant_id = r.merchant_id AND shipments.id = r.shipment_id)
-SELECT position FROM head`
+SELECT position FROM head, pg_notify('` + logChannel + `', head.position::text)`
 	markShipments = `UPDATE shipments SET change_position = v.position FROM {rows} WHERE shipments.merchant_id = v.merchant_id AND shipments.id = v.id`
 
 	changeColumns = "s.position, s.merchant_id, s.shipment_id, s.kind, s.logged_at, s.doc"
@@ -127,7 +127,8 @@ func (w *where) changes(f *ChangeFilter) {
 // (1 to 10,000). Fewer rows mean that the log held no more when it was read. A
 // reader with a narrow filter that wants its cursor to advance all the same
 // takes LogBounds before Changes: where fewer than limit rows come, everything
-// up to that head has been seen.
+// up to that head has been seen. A reader that may lie behind what retention
+// removed takes LogBounds after Changes: a cursor below oldest-1 has expired.
 func (s *Store) Changes(ctx context.Context, scope Scope, after int64, limit int, f ChangeFilter) ([]parcel.Change, error) {
 	const op = "changes"
 	if limit < 1 || limit > maxChanges {
@@ -175,12 +176,17 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time) (removed int
 	for {
 		var n int64
 		err := s.Update(ctx, func(ctx context.Context, tx *Tx) error {
+			// In the log's order, up to the first row that stays.
 			var upTo int64
-			// Positions are looked at in order and the walk ends at the first
-			// row that stays, so it costs what it removes.
-			err := tx.row(ctx, op, `SELECT coalesce(max(position), 0) FROM (SELECT position, logged_at FROM changes ORDER BY position LIMIT ?) AS oldest
-WHERE position < coalesce((SELECT min(position) FROM (SELECT position, logged_at FROM changes ORDER BY position LIMIT ?) AS kept WHERE logged_at >= ?), `+"9223372036854775807"+`)`,
-				[]any{int64(prunePage), int64(prunePage), micros(before)}, &upTo)
+			stays := false
+			err := tx.query(ctx, op, `SELECT position, logged_at FROM changes ORDER BY position LIMIT ?`, func(rows *sql.Rows) error {
+				var position, logged int64
+				err := rows.Scan(&position, &logged)
+				if stays = stays || logged >= micros(before); !stays {
+					upTo = position
+				}
+				return err
+			}, int64(prunePage))
 			if err != nil || upTo == 0 {
 				n = 0
 				return err

@@ -252,8 +252,14 @@ func (s *Store) LeaseDue(ctx context.Context, now, until time.Time, token string
 	if token == "" || !until.After(now) || limit < 1 {
 		return nil, fmt.Errorf("storage: %s: no token, no time or no limit: %w", op, parcel.ErrInvalid)
 	}
+	// Most looks find nothing due, and a look should not cost a transaction.
+	var due int
+	err := s.reading().row(ctx, op, `SELECT count(*) FROM (SELECT 1 FROM numbers WHERE next_at > 0 AND next_at <= ? AND leased_until <= ? LIMIT 1) AS due`, []any{micros(now), micros(now)}, &due)
+	if err != nil || due == 0 {
+		return nil, err
+	}
 	var out []parcel.Tracking
-	err := s.Update(ctx, func(ctx context.Context, tx *Tx) error {
+	err = s.Update(ctx, func(ctx context.Context, tx *Tx) error {
 		out = nil
 		keep := func(rows *sql.Rows) error {
 			t, err := scanTracking(rows)

@@ -176,30 +176,17 @@ func (c session) each(ctx context.Context, op string, b batch, n int, fill func(
 		return 0, nil
 	}
 	text := c.s.batchText(b)
-	if c.s.dialect == PostgreSQL {
-		res, err := c.q.ExecContext(ctx, text, b.arrays(n, fill)...)
-		if err != nil {
-			return 0, c.note(ctx, op, err)
-		}
-		touched, err := res.RowsAffected()
-		return touched, c.note(ctx, op, err)
-	}
-	names, _ := b.columns()
-	row := make([]any, len(names))
 	var touched int64
-	for i := range n {
-		fill(i, row)
-		res, err := c.q.ExecContext(ctx, text, row...)
+	err := c.s.arguments(b, n, fill, func(args []any) error {
+		res, err := c.q.ExecContext(ctx, text, args...)
 		if err != nil {
-			return touched, c.note(ctx, op, err)
+			return c.note(ctx, op, err)
 		}
 		k, err := res.RowsAffected()
-		if err != nil {
-			return touched, c.note(ctx, op, err)
-		}
 		touched += k
-	}
-	return touched, nil
+		return c.note(ctx, op, err)
+	})
+	return touched, err
 }
 
 // eachRow is each for statements that return rows.
@@ -208,7 +195,7 @@ func (c session) eachRow(ctx context.Context, op string, b batch, n int, fill fu
 		return nil
 	}
 	text := c.s.batchText(b)
-	run := func(args []any) error {
+	return c.s.arguments(b, n, fill, func(args []any) error {
 		rows, err := c.q.QueryContext(ctx, text, args...)
 		if err != nil {
 			return c.note(ctx, op, err)
@@ -220,9 +207,24 @@ func (c session) eachRow(ctx context.Context, op string, b batch, n int, fill fu
 			}
 		}
 		return c.note(ctx, op, rows.Err())
-	}
-	if c.s.dialect == PostgreSQL {
-		return run(b.arrays(n, fill))
+	})
+}
+
+// maxBatch bounds the rows of one statement on PostgreSQL, and with them the
+// memory that their arrays take on both sides.
+const maxBatch = 500
+
+// arguments calls run with the arguments of each statement that n rows take:
+// one for maxBatch rows on PostgreSQL, one for each row on SQLite.
+func (s *Store) arguments(b batch, n int, fill func(i int, row []any), run func(args []any) error) error {
+	if s.dialect == PostgreSQL {
+		for from := 0; from < n; from += maxBatch {
+			some := min(maxBatch, n-from)
+			if err := run(b.arrays(some, func(i int, row []any) { fill(from+i, row) })); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	names, _ := b.columns()
 	row := make([]any, len(names))

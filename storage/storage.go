@@ -51,7 +51,8 @@ const (
 	sqliteStep      = 100 * time.Millisecond // how long of that in SQLite, which does not see a context end
 	sqlitePageSize  = 8192
 	connLifetime    = 30 * time.Minute
-	postgresOldest  = 140000 // what lib/pq speaks to
+	vanishedAfter   = time.Minute // without a word in an open transaction
+	postgresOldest  = 140000      // what lib/pq speaks to
 	maxPayloadBytes = 256 << 20
 )
 
@@ -68,10 +69,15 @@ type Store struct {
 	zip   *zstd.Encoder
 	unzip *zstd.Decoder
 	texts sync.Map // portable statement to this dialect's
+	// listen is where a listener connects: PostgreSQL's address with its
+	// password, never shown.
+	listen string
+	// temporary is the directory of a ":memory:" database.
+	temporary string
 }
 
-// Open opens "sqlite:PATH" (made if missing), "sqlite::memory:" (a file that is
-// gone with the process's last hold on it) or "postgres://user@host/database".
+// Open opens "sqlite:PATH" (made if missing), "sqlite::memory:" (a temporary
+// file that Close removes) or "postgres://user@host/database".
 // It does not migrate. An error names what is wrong with the URL or the
 // database, and the remedy, and unwraps to parcel.ErrInvalid or
 // parcel.ErrUnavailable; passwords are left out.
@@ -117,7 +123,7 @@ func (s *Store) openSQLite(path string, o Options) error {
 		if err != nil {
 			return fmt.Errorf("storage: open: temporary directory: %w: %w", parcel.ErrUnavailable, err)
 		}
-		path = filepath.Join(dir, "memory.db")
+		s.temporary, path = dir, filepath.Join(dir, "memory.db")
 	}
 	s.name = path
 	if dir := filepath.Dir(path); dir != "." {
@@ -173,8 +179,18 @@ func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
 	if !q.Has("application_name") {
 		q.Set("application_name", "milepost")
 	}
+	// A pooler in transaction mode gives each transaction another session, so
+	// statements cannot be kept, nor sessions be set up; the same parameter
+	// tells lib/pq that.
+	pooled := q.Get("binary_parameters") == "yes"
+	if !pooled && !q.Has("idle_in_transaction_session_timeout") {
+		// A replica that vanishes in the middle of a transaction may hold the
+		// head of the log, and its connection would be missed only hours later.
+		q.Set("idle_in_transaction_session_timeout", fmt.Sprint(vanishedAfter.Milliseconds()))
+	}
 	u.RawQuery = q.Encode()
-	c, err := pq.NewConnector(u.String())
+	s.listen = u.String()
+	c, err := pq.NewConnector(s.listen)
 	if err != nil {
 		return fmt.Errorf("storage: open %s: %w: %w", s.name, parcel.ErrInvalid, err)
 	}
@@ -182,9 +198,7 @@ func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
 	if conns <= 0 {
 		conns = defaultConns
 	}
-	// A pooler in transaction mode gives each transaction another session, so
-	// statements cannot be kept; the same parameter tells lib/pq that.
-	if q.Get("binary_parameters") == "yes" {
+	if pooled {
 		s.w = sqlx.NewDb(sql.OpenDB(c), "postgres")
 		s.w.SetMaxOpenConns(conns)
 	} else {
@@ -221,6 +235,9 @@ func (s *Store) Close() error {
 	err := s.w.Close()
 	if s.r != nil && s.r != s.w {
 		err = errors.Join(err, s.r.Close())
+	}
+	if s.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(s.temporary))
 	}
 	if err != nil {
 		return fmt.Errorf("storage: close %s: %w", s.name, err)

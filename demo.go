@@ -62,7 +62,8 @@ func demo(ctx context.Context, con *console, log *slog.Logger, c *demoCommand) e
 		return err
 	}
 	defer s.Close()
-	p := &play{con: con, log: log, command: c, store: s, wall: clock.Wall(), front: doors.url()}
+	p := &play{con: con, log: log, command: c, store: s, wall: clock.Wall(), front: doors.url(), http: newHTTPClient()}
+	defer p.http.CloseIdleConnections()
 	if err := p.open(ctx, key); err != nil {
 		return err
 	}
@@ -125,6 +126,7 @@ type play struct {
 	front    string // URL of the front door
 	network  *sim.Network
 	ends     *sim.Endpoints
+	http     *http.Client // of the adapters, and of the carriers that push
 	accounts []ingest.Account
 	hooks    map[string]string // endpoint by carrier
 	server   *server
@@ -156,7 +158,7 @@ func (p *play) open(ctx context.Context, key string) error {
 	}
 	// Quotas and tokens run on trade time, as the simulated carriers' do:
 	// a budget for a day is one for a simulated day.
-	b := binding{http: newHTTPClient(), wall: p.trade, log: p.log}
+	b := binding{http: p.http, wall: p.trade, log: p.log}
 	p.hooks = map[string]string{}
 	for _, name := range p.network.Carriers() {
 		a := &config.Account{
@@ -335,7 +337,7 @@ func (p *play) deliver(ctx context.Context, carrier string, d carriers.Delivery)
 	if d.Header != nil {
 		req.Header = d.Header.Clone()
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := p.http.Do(req)
 	if err != nil {
 		return carriers.Reply{} // nobody answered
 	}

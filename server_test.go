@@ -451,8 +451,114 @@ func journeyOn(t *testing.T, store string) {
 	if again := lastCursor(t, gate.url, key, cursor); again != "" {
 		t.Errorf("the log has rows after the last cursor: %s", again)
 	}
+	// Reading again what was kept changes nothing, beside a running gateway.
+	if out, errs, code := said(t, "replay", "--store", store, "--config", file); code != exitOK ||
+		!strings.Contains(out, "cainiao  ") || !strings.Contains(out, ", 0 new in the log") {
+		t.Errorf("replay: exit code %d: %s%s", code, out, errs)
+	}
 	if code := gate.stop(t, os.Interrupt); code != exitOK {
 		t.Errorf("exit code %d after an interrupt, want 0", code)
+	}
+}
+
+// TestCarriersTest asks a carrier's own fake through accounts that are right,
+// wrong and out of reach.
+func TestCarriersTest(t *testing.T) {
+	const number = "LP00612345678901"
+	world := &script{known: map[parcel.NumberKey]carriers.FakeHistory{}}
+	world.tell("cainiao", number, carriers.FakeHistory{Origin: "CN", Destination: "BR", Scans: []carriers.FakeScan{
+		{Code: parcel.CodePickedUp, At: clock.Wall().Now().AddDate(0, 0, -3), Place: parcel.Place{Country: "CN", City: "SHENZHEN"}},
+	}})
+	var right strings.Builder
+	right.WriteString("accounts:\n")
+	world.stage(t, "cainiao", "", &right, "secret", "provider_id", "pull_api")
+	wrong := strings.Replace(right.String(), "secret: test-secret", "secret: guessed", 1)
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	gone := "accounts:\n  - carrier: cainiao\n    base_url: " + closed.URL + "\n    settings: {secret: s, provider_id: p, pull_api: a}\n"
+	for name, tt := range map[string]struct {
+		config string
+		args   []string
+		code   int
+		says   string
+	}{
+		"let in":       {right.String(), nil, exitOK, "cainiao let us in and answered in "},
+		"known number": {right.String(), []string{"--number", number}, exitOK, ": 1 events for " + number},
+		"unknown one":  {right.String(), []string{"--number", "LP00000000000001"}, exitOK, "it does not know LP00000000000001 (or not yet)"},
+		"refused":      {wrong, nil, exitFault, "refused by cainiao"},
+		"out of reach": {gone, []string{"--within", "3s"}, exitFault, "cannot be reached, or is down"},
+		"other name":   {right.String(), []string{"--account", "second"}, exitFault, "no account of cainiao is configured"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "milepost.yaml")
+			if err := os.WriteFile(file, []byte(tt.config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, errs, code := said(t, append([]string{"carriers", "test", "cainiao", "--config", file, "--log-level", "error"}, tt.args...)...)
+			if code != tt.code || !strings.Contains(out+errs, tt.says) {
+				t.Errorf("exit code %d, want %d; %s%s", code, tt.code, out, errs)
+			}
+			if strings.Contains(out+errs, "test-secret") || strings.Contains(out+errs, "guessed") {
+				t.Errorf("a secret was told: %s%s", out, errs)
+			}
+		})
+	}
+}
+
+// TestDoctorAsksTheServer tells a server that is well from one that is not,
+// and from something else on its port.
+func TestDoctorAsksTheServer(t *testing.T) {
+	answer := func(status int, body string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			io.WriteString(w, body)
+		})
+	}
+	for name, tt := range map[string]struct {
+		server http.Handler
+		code   int
+		says   string
+	}{
+		"ready":     {answer(200, `{"status":"ready","probes":{"server":"ok"}}`), exitOK, "and ready"},
+		"not ready": {answer(503, `{"status":"not ready","probes":{"server":"starting"}}`), exitFault, "not ready: map[server:starting]"},
+		"stranger":  {answer(200, "hello"), exitFault, "is not milepost"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(tt.server)
+			defer s.Close()
+			out, errs, code := said(t, "doctor", "--store", "sqlite:"+filepath.Join(t.TempDir(), "m.db"), "--ops-listen", s.Listener.Addr().String())
+			if code != tt.code || !strings.Contains(out, tt.says) {
+				t.Errorf("exit code %d, want %d; %s%s", code, tt.code, out, errs)
+			}
+		})
+	}
+	t.Run("port taken", func(t *testing.T) {
+		s := httptest.NewServer(http.NotFoundHandler())
+		defer s.Close()
+		taken := s.Listener.Addr().String()
+		out, _, code := said(t, "doctor", "--store", "sqlite:"+filepath.Join(t.TempDir(), "m.db"), "--ops-listen", "-", "--listen", taken)
+		if code != exitFault || !strings.Contains(out, "FAIL listen: "+taken) {
+			t.Errorf("exit code %d; %s", code, out)
+		}
+		_, errs, code := said(t, "serve", "--store", "sqlite:"+filepath.Join(t.TempDir(), "m.db"), "--ops-listen", "-", "--listen", taken)
+		if code != exitFault || !strings.Contains(errs, "--listen: ") || !strings.Contains(errs, "give another address") {
+			t.Errorf("serve: exit code %d; %s", code, errs)
+		}
+	})
+}
+
+// TestProgress draws only where a person watches.
+func TestProgress(t *testing.T) {
+	for watched, want := range map[bool]bool{true: true, false: false} {
+		var out, errs bytes.Buffer
+		con := &console{in: strings.NewReader(""), out: &out, err: &errs, wall: clock.Wall(), terminal: watched}
+		store := "sqlite:" + filepath.Join(t.TempDir(), "m.db")
+		if code := run(t.Context(), []string{"seed", "--shipments", "1500", "--store", store, "--log-level", "error"}, con); code != exitOK {
+			t.Fatalf("exit code %d: %s", code, errs.String())
+		}
+		if got := strings.Contains(errs.String(), "seeding"); got != want {
+			t.Errorf("watched %v: drawn %v: %q", watched, got, errs.String())
+		}
 	}
 }
 

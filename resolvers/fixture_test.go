@@ -7,8 +7,11 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"go.uber.org/goleak"
 
+	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/parcel"
+	"github.com/milepost-gateway/milepost/storage"
 	"github.com/milepost-gateway/milepost/storage/storagetest"
 )
 
@@ -56,3 +59,10 @@ func planFields(t *testing.T) map[string]bool {
 	}
 	return out
 }
+
+type changeFilter = storage.ChangeFilter
+
+func scopeOf(v graph.Viewer) storage.Scope { return storage.OfMerchant(v.MerchantID) }
+
+// No stream, batch or wait outlives its tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -170,7 +170,9 @@ func TestChangeTrackingNumber(t *testing.T) {
 	v := w.merchant("lantern")
 	var got struct {
 		RegisterShipments struct {
-			Results []struct{ Shipment struct{ Legs []struct{ ID string } } }
+			Results []struct {
+				Shipment struct{ Legs []struct{ ID string } }
+			}
 		}
 	}
 	w.get(v, `mutation($in: [RegisterShipmentInput!]!) { registerShipments(input: $in) { results { shipment { legs { id } } } } }`, object{"in": []any{registration("A")}}, &got)

@@ -134,7 +134,9 @@ type queries struct {
 	spread []string // fragment definitions
 }
 
-func (g *queries) chance(percent int) bool { return rapid.IntRange(1, 100).Draw(g.t, "chance") <= percent }
+func (g *queries) chance(percent int) bool {
+	return rapid.IntRange(1, 100).Draw(g.t, "chance") <= percent
+}
 
 func (g *queries) document(roots []string) string {
 	var b strings.Builder

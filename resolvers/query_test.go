@@ -384,7 +384,9 @@ func TestTrack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got struct {
 				Track struct {
-					Shipment struct{ Legs []struct{ Carrier struct{ Code string } } }
+					Shipment struct {
+						Legs []struct{ Carrier struct{ Code string } }
+					}
 				}
 			}
 			w.get(nobody, `query($n: String!, $c: String, $p: String) { track(number: $n, carrier: $c, postcode: $p) { ... on TrackFound { shipment { legs { carrier { code } } } } } }`, v, &got)
@@ -462,7 +464,11 @@ func TestLocale(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			viewer := v
 			viewer.Locale = c.request
-			var got struct{ Shipment struct{ Headline struct{ Value, Locale string } } }
+			var got struct {
+				Shipment struct {
+					Headline struct{ Value, Locale string }
+				}
+			}
 			w.get(viewer, fmt.Sprintf(`{ shipment(id: %q) { headline%s { value locale } } }`, shipmentID(s), c.argument), nil, &got)
 			if h := got.Shipment.Headline; h.Value+" "+h.Locale != c.want {
 				t.Errorf("%+v, want %s", h, c.want)

@@ -143,7 +143,9 @@ func TestFreshness(t *testing.T) {
 			v := w.merchant("lantern")
 			s := w.put(v, 1, 16)
 			c.prepare(w)
-			door.answer = func(_ context.Context, ask parcel.RefreshAsk) ([]parcel.Refreshed, error) { return served(ask, c.answer), nil }
+			door.answer = func(_ context.Context, ask parcel.RefreshAsk) ([]parcel.Refreshed, error) {
+				return served(ask, c.answer), nil
+			}
 			argument := ""
 			if c.freshness != "" {
 				argument = ", freshness: " + c.freshness
@@ -218,7 +220,9 @@ func TestRefreshThatFails(t *testing.T) {
 	v := w.merchant("lantern")
 	s := w.put(v, 1, 16)
 	w.heard(key("upu-postal", "LX000000001CN"), 24*time.Hour)
-	door.answer = func(context.Context, parcel.RefreshAsk) ([]parcel.Refreshed, error) { return nil, errors.New("no database") }
+	door.answer = func(context.Context, parcel.RefreshAsk) ([]parcel.Refreshed, error) {
+		return nil, errors.New("no database")
+	}
 	for _, freshness := range []string{"", ", freshness: { waitMs: 10 }"} {
 		w.want(v, fmt.Sprintf("{ shipment(id: %q%s) { milestone } }", shipmentID(s), freshness), nil, `{"shipment": {"milestone": "DESTINATION_ARRIVED"}}`)
 	}
@@ -257,7 +261,9 @@ func TestRefreshShipment(t *testing.T) {
 	w, door := newCarriers(t)
 	v := w.merchant("lantern")
 	s := w.put(v, 1, 22)
-	door.answer = func(_ context.Context, ask parcel.RefreshAsk) ([]parcel.Refreshed, error) { return served(ask, parcel.ServedOwnCall), nil }
+	door.answer = func(_ context.Context, ask parcel.RefreshAsk) ([]parcel.Refreshed, error) {
+		return served(ask, parcel.ServedOwnCall), nil
+	}
 	w.want(v, fmt.Sprintf("mutation { refreshShipment(input: { shipment: %q, waitMs: 300 }) { userErrors { code } shipment { outcome legs { sequence freshness { state served } } } } }", shipmentID(s)), nil,
 		`{"refreshShipment": {"userErrors": [], "shipment": {"outcome": "DELIVERED", "legs": [`+strings.Join([]string{
 			`{"sequence": 1, "freshness": {"state": "FINAL", "served": "OWN_CALL"}}`, `{"sequence": 2, "freshness": {"state": "FINAL", "served": "OWN_CALL"}}`, `{"sequence": 3, "freshness": {"state": "FINAL", "served": "OWN_CALL"}}`,

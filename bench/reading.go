@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -286,7 +287,9 @@ func scatter(i int) int {
 // post writes a GraphQL request as a client would.
 func (w *world) post(to []byte, query, variables string) []byte {
 	length := len(`{"query":"","variables":}`) + len(query) + len(variables)
-	to = fmt.Appendf(to, "POST /graphql HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nAccept: application/graphql-response+json\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", w.secret, length)
+	to = append(to, "POST /graphql HTTP/1.1\r\nHost: bench\r\nAccept: application/graphql-response+json\r\nContent-Type: application/json\r\nAuthorization: Bearer "...)
+	to = append(append(to, w.secret...), "\r\nContent-Length: "...)
+	to = append(strconv.AppendInt(to, int64(length), 10), "\r\n\r\n"...)
 	return append(append(append(append(append(to, `{"query":"`...), query...), `","variables":`...), variables...), '}')
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -86,22 +87,20 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		var want struct {
-			Query      string
-			Variables  map[string]any
-			Extensions map[string]any
-		}
+		var want map[string]any
 		d := json.NewDecoder(strings.NewReader(string(data)))
 		d.UseNumber()
 		if err := d.Decode(&want); err != nil {
 			t.Fatalf("%s was taken: %v", data, err)
 		}
-		// The lenient decoder takes "QUERY" for "query" as well.
-		if strings.Contains(strings.ToLower(string(data)), `\u`) {
-			return
+		if _, err := d.Token(); err != io.EOF {
+			t.Fatalf("%s was taken with something behind it", data)
 		}
-		if r.query == want.Query && r.variables != nil && !reflect.DeepEqual(r.variables, want.Variables) {
-			t.Fatalf("%s: %v, want %v", data, r.variables, want.Variables)
+		if r.query != want["query"] {
+			t.Fatalf("%s: query %q, want %q", data, r.query, want["query"])
+		}
+		if v, ok := want["variables"].(map[string]any); ok && !reflect.DeepEqual(r.variables, v) {
+			t.Fatalf("%s: %v, want %v", data, r.variables, v)
 		}
 	})
 }

@@ -2,10 +2,8 @@ package gateway
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -45,21 +43,17 @@ func decodeRequest(data []byte, nesting int) (*request, error) {
 	if !utf8.Valid(data) {
 		return nil, badRequest("The request is not valid UTF-8.")
 	}
-	d := strictDecoder{json.NewDecoder(bytes.NewReader(data)), nesting}
-	d.UseNumber()
-	value, err := d.value(0)
+	value, err := parseJSON(data, nesting, 0)
 	var refused *requestError
 	switch {
 	case errors.As(err, &refused):
 		return nil, refused
-	case err == io.EOF && len(bytes.TrimSpace(data)) == 0:
+	case err == errTrailing:
+		return nil, badRequest("The request goes on after its JSON object.")
+	case err != nil && len(bytes.TrimSpace(data)) == 0:
 		return nil, badRequest("The request has no body.")
 	case err != nil:
-		// The decoder's words may hold a piece of what was sent.
 		return nil, badRequest("The request is not valid JSON.")
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, badRequest("The request goes on after its JSON object.")
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
@@ -111,72 +105,16 @@ func decodeQuery(raw string, nesting int) (*request, error) {
 		}
 		object[name] = given[0]
 		if name == "variables" || name == "extensions" {
-			d := strictDecoder{json.NewDecoder(strings.NewReader(given[0])), nesting}
-			d.UseNumber()
-			value, err := d.value(1)
+			value, err := parseJSON([]byte(given[0]), nesting, 1)
 			var refused *requestError
 			if errors.As(err, &refused) {
 				return nil, refused
 			}
-			if err == nil {
-				_, err = d.Token()
-			}
-			if err != io.EOF {
+			if err != nil {
 				return nil, badRequest("The request's %s are not valid JSON.", name)
 			}
 			object[name] = value
 		}
 	}
 	return readRequest(object)
-}
-
-// strictDecoder reads JSON value by value, so that it sees every key.
-type strictDecoder struct {
-	*json.Decoder
-	nesting int
-}
-
-func (d *strictDecoder) value(depth int) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	open, ok := t.(json.Delim)
-	if !ok {
-		return t, nil
-	}
-	if depth >= d.nesting {
-		return nil, badRequest("Lists and objects of the request stand more than %d deep inside each other.", d.nesting)
-	}
-	if open == '[' {
-		list := []any{}
-		for d.More() {
-			v, err := d.value(depth + 1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		_, err = d.Token()
-		return list, err
-	}
-	object := map[string]any{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		key, ok := t.(string)
-		if !ok {
-			return nil, errors.New("a key is not a string")
-		}
-		if _, twice := object[key]; twice {
-			return nil, badRequest("The request gives a key twice.")
-		}
-		if object[key], err = d.value(depth + 1); err != nil {
-			return nil, err
-		}
-	}
-	_, err = d.Token()
-	return object, err
 }

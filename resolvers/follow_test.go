@@ -25,9 +25,15 @@ type stream struct {
 
 func (w *world) follow(v graph.Viewer, query string) *stream {
 	w.t.Helper()
+	return w.followNamed(v, query, "")
+}
+
+// followNamed follows one operation of a document.
+func (w *world) followNamed(v graph.Viewer, query, name string) *stream {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(graph.WithViewer(w.t.Context(), v), 30*time.Second)
 	ctx = graphql.StartOperationTrace(ctx)
-	op, errs := w.exec.CreateOperationContext(ctx, &graphql.RawParams{Query: query})
+	op, errs := w.exec.CreateOperationContext(ctx, &graphql.RawParams{Query: query, OperationName: name})
 	if errs != nil {
 		w.t.Fatal(errs)
 	}

@@ -205,7 +205,7 @@ type shape struct {
 
 // told is a number for an error, 0 where it was too large to count.
 func told(n int64) int64 {
-	if n >= math.MaxInt64 {
+	if n == math.MaxInt64 {
 		return 0
 	}
 	return n

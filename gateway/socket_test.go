@@ -239,6 +239,7 @@ func TestSocketDoors(t *testing.T) {
 	}
 	g.dial("Origin: https://shop.example")
 	g.dial("Origin: " + g.url)
+	until(t, "both are counted", func() bool { return g.Stats().Sockets == 2 })
 	if _, response, err := g.tryDial(); err == nil || response == nil || response.StatusCode != 503 {
 		t.Errorf("one socket too many: %v, %+v", err, response)
 	}

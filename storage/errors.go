@@ -28,7 +28,7 @@ func (s *Store) fail(ctx context.Context, op string, err error) error {
 	if already := parcelKind(err); already {
 		return fmt.Errorf("storage: %s: %w", op, err)
 	}
-	kind, hint := s.judge(err)
+	hint, kind := s.judge(err)
 	switch {
 	case kind == nil && hint == "":
 		return fmt.Errorf("storage: %s: %w", op, err)
@@ -51,60 +51,60 @@ func parcelKind(err error) bool {
 }
 
 // judge finds the kind of a driver's error, and the remedy where there is one.
-func (s *Store) judge(err error) (kind error, remedy string) {
+func (s *Store) judge(err error) (remedy string, kind error) {
 	if errors.Is(err, sql.ErrNoRows) {
-		return parcel.ErrNotFound, ""
+		return "", parcel.ErrNotFound
 	}
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
 		switch lite.Code() & 0xff {
 		case sqlite3.SQLITE_FULL:
-			return parcel.ErrUnavailable, "no room left for " + s.name + "; free disk space or raise the limit"
+			return "no room left for " + s.name + "; free disk space or raise the limit", parcel.ErrUnavailable
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-			return parcel.ErrUnavailable, s.name + " is held by another process"
+			return s.name + " is held by another process", parcel.ErrUnavailable
 		case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
-			return parcel.ErrUnavailable, "check that " + s.name + " and its directory may be written"
+			return "check that " + s.name + " and its directory may be written", parcel.ErrUnavailable
 		case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL:
-			return parcel.ErrUnavailable, ""
+			return "", parcel.ErrUnavailable
 		case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-			return parcel.ErrUnavailable, s.name + " is damaged or not a database; restore it from a backup"
+			return s.name + " is damaged or not a database; restore it from a backup", parcel.ErrUnavailable
 		case sqlite3.SQLITE_CONSTRAINT:
-			return parcel.ErrConflict, ""
+			return "", parcel.ErrConflict
 		}
 		if strings.Contains(lite.Error(), "no such table") || strings.Contains(lite.Error(), "no such column") {
-			return nil, "the database is not migrated; run milepost migrate"
+			return "the database is not migrated; run milepost migrate", nil
 		}
-		return nil, ""
+		return "", nil
 	}
 	var server *pq.Error
 	if errors.As(err, &server) {
 		code := string(server.Code)
 		switch {
 		case code == "3D000":
-			return parcel.ErrUnavailable, "make the database first (createdb)"
+			return "make the database first (createdb)", parcel.ErrUnavailable
 		case code == "28P01" || code == "28000":
-			return parcel.ErrUnavailable, "check user and password"
+			return "check user and password", parcel.ErrUnavailable
 		case code == "53100":
-			return parcel.ErrUnavailable, "the database has no disk space left"
+			return "the database has no disk space left", parcel.ErrUnavailable
 		case code == "53300":
-			return parcel.ErrUnavailable, "the database has no connection left; lower the pool or raise max_connections"
+			return "the database has no connection left; lower the pool or raise max_connections", parcel.ErrUnavailable
 		case code == "42P01" || code == "42703":
-			return nil, "the database is not migrated; run milepost migrate"
+			return "the database is not migrated; run milepost migrate", nil
 		case code == "42501":
-			return nil, "grant this user the right"
+			return "grant this user the right", nil
 		case code == "23505":
-			return parcel.ErrConflict, ""
+			return "", parcel.ErrConflict
 		case strings.HasPrefix(code, "22"):
-			return parcel.ErrInvalid, ""
+			return "", parcel.ErrInvalid
 		case conflicting(code), strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57"), strings.HasPrefix(code, "58"), strings.HasPrefix(code, "25006"):
-			return parcel.ErrUnavailable, ""
+			return "", parcel.ErrUnavailable
 		}
-		return nil, ""
+		return "", nil
 	}
 	if disconnected(err) {
-		return parcel.ErrUnavailable, "cannot reach " + s.name
+		return "cannot reach " + s.name, parcel.ErrUnavailable
 	}
-	return nil, ""
+	return "", nil
 }
 
 // conflicting tells the SQLSTATEs after which the same transaction may succeed:

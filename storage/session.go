@@ -28,7 +28,6 @@ type session struct {
 }
 
 func (s *Store) reading() session { return session{s: s, q: s.r} }
-func (s *Store) writing() session { return session{s: s, q: s.w} }
 
 func (c session) note(ctx context.Context, op string, err error) error {
 	if err == nil {

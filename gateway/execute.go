@@ -188,7 +188,14 @@ func (g *Gateway) run(ctx context.Context, op *operation) *graphql.Response {
 //
 // The key is asked for again before each event: one that was revoked since
 // ends the stream with errNoKey, before the event is sent.
-func (g *Gateway) stream(ctx context.Context, op *operation, send func(*graphql.Response) error) error {
+func (g *Gateway) stream(ctx context.Context, op *operation, send func(*graphql.Response) error) (err error) {
+	defer func() {
+		// A stream may run on a goroutine of its own, where a panic of what
+		// it executes would end the program.
+		if p := recover(); p != nil {
+			err = g.refuse(http.StatusInternalServerError, g.present(ctx, g.recovered(ctx, p)))
+		}
+	}()
 	if op.Operation.Operation != ast.Subscription {
 		return send(g.run(ctx, op))
 	}

@@ -171,7 +171,13 @@ func (g *Gateway) guard(next http.Handler) http.Handler {
 		// A connection is used again: what the last request set is undone.
 		control := http.NewResponseController(w)
 		now := g.Wall.Now()
-		control.SetReadDeadline(now.Add(g.Limits.ReadTime))
+		if r.Body != http.NoBody {
+			control.SetReadDeadline(now.Add(g.Limits.ReadTime))
+		} else {
+			// The server listens for the client to leave, and would take a
+			// deadline for its leaving.
+			control.SetReadDeadline(time.Time{})
+		}
 		control.SetWriteDeadline(now.Add(g.Limits.ReadTime + g.Limits.RunTime + g.Limits.WriteTime))
 		defer func() {
 			if p := recover(); p != nil {

@@ -141,6 +141,16 @@ func TestSocket(t *testing.T) {
 		p.send(`{"id":"2","type":"subscribe","payload":{"query":"{ hello }"}}`)
 		p.expect(`{"id":"2","type":"next","payload":{"data":{"hello":"world"},"extensions":{"cost":{"requested":0}}}}`, `{"id":"2","type":"complete"}`)
 	})
+	t.Run("what panics", func(t *testing.T) {
+		p := g.greeted()
+		p.send(`{"id":"1","type":"subscribe","payload":{"query":"{ boom }"}}`)
+		frame, err := p.read()
+		if err != nil || !strings.Contains(frame, `"type":"error"`) || !strings.Contains(frame, `"INTERNAL"`) || strings.Contains(frame, "hunter2") {
+			t.Errorf("%s, %v", frame, err)
+		}
+		p.send(`{"id":"1","type":"subscribe","payload":{"query":"{ hello }"}}`)
+		p.expect(`{"id":"1","type":"next","payload":{"data":{"hello":"world"},"extensions":{"cost":{"requested":0}}}}`)
+	})
 	t.Run("a stream that its client completes", func(t *testing.T) {
 		p := g.greeted()
 		p.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { forever { n } }"}}`)
@@ -376,7 +386,10 @@ func (e *events) expectEnd() {
 }
 
 func TestEventStream(t *testing.T) {
-	g := start(t, func(o *Options) { o.Limits.Heartbeat = 100 * time.Millisecond })
+	g := start(t, func(o *Options) {
+		o.Limits.Heartbeat = 100 * time.Millisecond
+		o.Limits.ReadTime = 150 * time.Millisecond
+	})
 	t.Run("a subscription", func(t *testing.T) {
 		e := g.events("subscription { ticks(count: 2) { n } }")
 		e.expect(`event: next`, `data: {"data":{"ticks":{"n":1}},"extensions":{"cost":{"requested":1}}}`, ``,
@@ -399,6 +412,16 @@ func TestEventStream(t *testing.T) {
 		if want := ":\n\nevent: next\ndata: {\"data\":{\"ticks\":{\"n\":1}},\"extensions\":{\"cost\":{\"requested\":1}}}\n\nevent: complete\ndata:\n\n"; a.body != want {
 			t.Errorf("body %q", a.body)
 		}
+	})
+	t.Run("by GET, for longer than a body may take", func(t *testing.T) {
+		r := g.request(http.MethodGet, "/graphql?query=subscription%7Bforever%7Bn%7D%7D", "", "Accept: text/event-stream")
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		e := &events{t, response.Body, bufio.NewScanner(response.Body)}
+		e.expect(":", "", `event: next`, `data: {"data":{"forever":{"n":1}},"extensions":{"cost":{"requested":1}}}`, "", ":", "", ":", "", ":", "")
 	})
 	t.Run("what is not valid, for those who take nothing but a stream", func(t *testing.T) {
 		a := g.ask("subscription { helo }", nil, "Accept: text/event-stream")

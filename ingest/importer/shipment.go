@@ -184,7 +184,6 @@ type value struct {
 	form   *layout // of time
 	zone   string
 	num    int
-	sign   string
 }
 
 // values is what the steps of a shipment, leg or event gave, by field.

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/ingest"
+	"github.com/milepost-gateway/milepost/internal/config"
+	"github.com/milepost-gateway/milepost/parcel"
+)
+
+// settingsOf gives an account's settings, with the adapter's defaults where
+// the configuration is silent. It refuses a setting the adapter does not have
+// and names one that is missing.
+func settingsOf(spec *carriers.Spec, a *config.Account) (map[string]string, error) {
+	out := make(map[string]string, len(spec.Settings))
+	var names []string
+	for _, s := range spec.Settings {
+		names = append(names, s.Name)
+		if s.Default != "" {
+			out[s.Name] = s.Default
+		}
+		if v, set := a.Settings[s.Name]; set {
+			out[s.Name] = v
+		}
+		if s.Required && out[s.Name] == "" {
+			return nil, fmt.Errorf("account %s: setting %s is missing (%s); give %s, %s_env or %s_file below its settings: %w",
+				a, s.Name, s.Doc, s.Name, s.Name, s.Name, parcel.ErrInvalid)
+		}
+	}
+	for name := range a.Settings {
+		if !slices.Contains(names, name) {
+			return nil, fmt.Errorf("account %s: %s has no setting %q; it has %s: %w", a, spec.Name, name, strings.Join(names, ", "), parcel.ErrInvalid)
+		}
+	}
+	return out, nil
+}
+
+// binding is what accounts are bound with.
+type binding struct {
+	http *http.Client
+	wall carriers.Clock
+	log  *slog.Logger
+}
+
+// bind makes the adapter of an account. The error names account and setting.
+func (b binding) bind(a *config.Account) (carriers.Spec, carriers.Carrier, error) {
+	spec, err := carriers.Lookup(a.Carrier)
+	if err != nil {
+		return spec, nil, fmt.Errorf("account %s: %w", a, err)
+	}
+	settings, err := settingsOf(&spec, a)
+	if err != nil {
+		return spec, nil, err
+	}
+	c, err := spec.New(carriers.Env{Account: a.Name, BaseURL: a.BaseURL, Settings: settings, HTTP: b.http, Wall: b.wall, Log: b.log.With("carrier", a.Carrier, "account", a.Name)})
+	if err != nil {
+		return spec, nil, fmt.Errorf("account %s: %w", a, err)
+	}
+	return spec, c, nil
+}
+
+// accounts binds all accounts of the configuration. merchantID finds the owner
+// of an account by name.
+func (b binding) accounts(file *config.File, merchantID func(name string) (string, error)) ([]ingest.Account, error) {
+	out := make([]ingest.Account, 0, len(file.Accounts))
+	for i := range file.Accounts {
+		a := &file.Accounts[i]
+		spec, c, err := b.bind(a)
+		if err != nil {
+			return nil, err
+		}
+		bound := ingest.Account{Name: a.Name, Endpoint: a.Endpoint, Spec: spec, Carrier: c}
+		if a.Merchant != "" {
+			if bound.MerchantID, err = merchantID(a.Merchant); err != nil {
+				return nil, fmt.Errorf("account %s: %w", a, err)
+			}
+		}
+		out = append(out, bound)
+	}
+	return out, nil
+}
+
+// decoder gives an adapter that only reads: of the configured account if there
+// is one, since a setting may say how to read, else of an account made up.
+func (b binding) decoder(file *config.File, carrier string) (carriers.Spec, carriers.Carrier, error) {
+	for i := range file.Accounts {
+		if a := &file.Accounts[i]; a.Carrier == carrier {
+			return b.bind(a)
+		}
+	}
+	spec, err := carriers.Lookup(carrier)
+	if err != nil {
+		return spec, nil, err
+	}
+	a := &config.Account{Carrier: carrier, Name: "decode", Settings: config.Settings{}}
+	for _, s := range spec.Settings {
+		if s.Required && s.Default == "" {
+			a.Settings[s.Name] = "none"
+		}
+	}
+	return b.bind(a)
+}

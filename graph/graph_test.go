@@ -291,7 +291,7 @@ func TestCheckVariables(t *testing.T) {
 		enum Colour { RED GREEN }
 		input Paint { colour: Colour coats: [[Colour!]] inner: Paint note: String }
 		type Query { a(p: [Paint!], c: Colour): Int }`})
-	op := gqlparser.MustLoadQuery(schema, `query($p: [Paint!], $c: Colour) { a(p: $p, c: $c) }`).Operations[0]
+	op := gqlparser.MustLoadQueryWithRules(schema, `query($p: [Paint!], $c: Colour) { a(p: $p, c: $c) }`, nil).Operations[0]
 	type object = map[string]any
 	for _, c := range []struct {
 		name      string

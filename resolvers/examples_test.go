@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -68,7 +67,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		document, errs := gqlparser.LoadQuery(w.r.Schema().Schema(), string(source))
+		document, errs := gqlparser.LoadQueryWithRules(w.r.Schema().Schema(), string(source), nil)
 		if errs != nil {
 			t.Errorf("%s: %v", file, errs)
 			continue
@@ -123,5 +122,5 @@ func (w *world) runStream(t *testing.T, v graph.Viewer, source, name string) {
 	s.stop()
 	for s.next() != nil { // the end of the stream
 	}
-	t.Log(fmt.Sprintf("%d bytes", len(r.Data)))
+	t.Logf("%d bytes", len(r.Data))
 }

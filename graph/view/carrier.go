@@ -132,7 +132,7 @@ type CarrierPage struct {
 
 const carrierList = "carriers"
 
-// Page cuts a list of carriers, which must be in order of code.
+// CarrierPage cuts a list of carriers, which must be in order of code.
 func (lens *Lens) CarrierPage(list []*Carrier, first *int, after *string) (*CarrierPage, error) {
 	lo := 0
 	if after != nil {

@@ -77,12 +77,12 @@ const (
 
 // label gives the words for a key in the language asked for, else in the
 // request's.
-func (l *Lens) label(locale *string, group, key string) Text {
-	tag := l.Locale
+func (lens *Lens) label(locale *string, group, key string) Text {
+	tag := lens.Locale
 	if locale != nil {
 		tag = *locale
 	}
-	lang := l.Words.Language(tag)
+	lang := lens.Words.Language(tag)
 	t := Text{Value: lang.Label(group, key), Locale: lang.Tag(), Direction: LeftToRight}
 	if lang.RightToLeft() {
 		t.Direction = RightToLeft

@@ -199,7 +199,9 @@ func (t *payloadTask) hear(u *unit) {
 			}
 			tr.Failures++
 			tr.RetryAt = afterFailure(u.now, tr.Failures, 0)
-			tr.NextAt = tr.RetryAt
+			if !tr.NextAt.IsZero() {
+				tr.NextAt = tr.RetryAt
+			}
 			u.trackings[k] = struct{}{}
 			continue
 		}

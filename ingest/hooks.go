@@ -29,7 +29,11 @@ func (g *Ingest) Push(ctx context.Context, carrier, endpoint string, d carriers.
 		g.log.Info("push refused", "carrier", carrier, "account", l.account.Name, "error", err)
 		return v.Reply(err)
 	}
-	p := l.stamp(parcel.Payload{Carrier: carrier, Kind: kind, ContentType: d.Header.Get("Content-Type"), Body: d.Body})
+	p, err := l.stamp(parcel.Payload{Carrier: carrier, Kind: kind, ContentType: d.Header.Get("Content-Type"), Body: d.Body})
+	if err != nil {
+		g.counters.payload(carrier, parcel.SourceWebhook, err)
+		return v.Reply(err)
+	}
 	p.Source = parcel.SourceWebhook
 	receipts, err := g.Accept(ctx, p)
 	switch {

@@ -114,6 +114,9 @@ type Ingest struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+	// gate keeps work from beginning while Close waits for its end.
+	gate   sync.Mutex
+	closed bool
 	token  string
 
 	unmapped unmapped
@@ -170,12 +173,26 @@ func New(o Options) (*Ingest, error) {
 }
 
 // Close ends all work: calls to carriers are given up, what was accepted is
-// written. It waits for every goroutine.
+// written. It waits for every goroutine. It may be called more than once.
 func (g *Ingest) Close() error {
+	g.gate.Lock()
+	g.closed = true
+	g.gate.Unlock()
 	g.cancel()
 	g.work.Wait()
 	g.writer.close()
 	return nil
+}
+
+// begin runs f on a goroutine of its own, unless the end has come.
+func (g *Ingest) begin(f func()) bool {
+	g.gate.Lock()
+	defer g.gate.Unlock()
+	if g.closed {
+		return false
+	}
+	g.work.Go(f)
+	return true
 }
 
 // accountFor chooses who asks for a carrier's numbers: the merchant's own

@@ -86,8 +86,7 @@ func (l *lane) ask(fl *flight) {
 	if l.pending {
 		return
 	}
-	l.pending = true
-	l.g.work.Go(func() {
+	l.pending = l.g.begin(func() {
 		// An ending context only makes the batch leave sooner.
 		_ = l.g.wall.Sleep(l.g.ctx, l.g.opts.Gather)
 		l.mu.Lock()
@@ -97,6 +96,10 @@ func (l *lane) ask(fl *flight) {
 			l.launch(l.take())
 		}
 	})
+	if !l.pending {
+		l.scatter(l.waiting)
+		l.waiting = nil
+	}
 }
 
 func (l *lane) batch() int { return max(1, l.account.Spec.Batch) }
@@ -111,7 +114,7 @@ func (l *lane) take() []*flight {
 
 // launch flies a batch; the caller holds mu.
 func (l *lane) launch(batch []*flight) {
-	l.g.work.Go(func() {
+	flies := l.g.begin(func() {
 		select {
 		case l.slots <- struct{}{}:
 			defer func() { <-l.slots }()
@@ -121,6 +124,9 @@ func (l *lane) launch(batch []*flight) {
 		}
 		l.fly(batch)
 	})
+	if !flies {
+		l.scatter(batch)
+	}
 }
 
 // scatter lands flights that never left.
@@ -260,7 +266,11 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 	heard := map[string]bool{}
 	var later time.Duration
 	for i := range payloads {
-		p := l.stamp(payloads[i])
+		p, stampErr := l.stamp(payloads[i])
+		if stampErr != nil {
+			err = errors.Join(err, stampErr)
+			continue
+		}
 		p.Source = cmpSource(l.account.Source, parcel.SourcePoll)
 		receipts, acceptErr := g.Accept(context.WithoutCancel(ctx), p)
 		if acceptErr != nil {
@@ -303,11 +313,13 @@ func (l *lane) guard(err *error) {
 }
 
 // stamp completes a payload that came through this account: whose it is, when
-// it came, and without the personal data that the adapter names.
-func (l *lane) stamp(p parcel.Payload) parcel.Payload {
+// it came, and without the personal data that the adapter names. What cannot be
+// redacted is not kept.
+func (l *lane) stamp(p parcel.Payload) (out parcel.Payload, err error) {
+	defer l.guard(&err)
 	p.Carrier, p.Account = l.account.Spec.Name, l.account.Name
 	p.ReceivedAt = l.g.trade.Now()
-	return l.account.Carrier.Redact(p)
+	return l.account.Carrier.Redact(p), nil
 }
 
 func cmpSource(own, door parcel.SourceKind) parcel.SourceKind {
@@ -399,7 +411,8 @@ func (l *lane) note(t *parcel.Tracking, failure error, now time.Time) {
 		wait = th.RetryAfter
 	}
 	t.RetryAt = afterFailure(now, t.Failures, l.g.tradeFor(wait))
-	if t.NextAt.IsZero() || t.NextAt.Before(t.RetryAt) {
+	// A number that is not looked at by plan is not for having failed.
+	if !t.NextAt.IsZero() && t.NextAt.Before(t.RetryAt) {
 		t.NextAt = t.RetryAt
 	}
 }

@@ -33,9 +33,7 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking) time.Time {
 		if last, ok := j.LatestEvent(); ok && last.Occurred.At.After(end) {
 			end = last.Occurred.At
 		}
-		// A loss may be withdrawn, and a parcel on its way back is still on its
-		// way.
-		if now.Sub(end) < afterEnd || j.Outcome == parcel.OutcomeLost || comingBack(j) {
+		if now.Sub(end) < afterEnd || goesOn(j) {
 			return now.Add(24 * time.Hour)
 		}
 		return time.Time{}
@@ -53,7 +51,12 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking) time.Time {
 	return now.Add(clampDuration(wait, budget, longestWait))
 }
 
-func comingBack(j *parcel.Journey) bool {
+// goesOn tells whether an ended journey may yet have news at any time: a loss
+// may be withdrawn, and a parcel on its way back is still on its way.
+func goesOn(j *parcel.Journey) bool {
+	if j.Outcome == parcel.OutcomeLost {
+		return true
+	}
 	for x := range j.OpenExceptions {
 		if x.Kind == parcel.ExceptionReturning {
 			return true

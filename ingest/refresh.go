@@ -14,11 +14,11 @@ import (
 // because of a carrier: what came of each number is in its tracking.
 func (g *Ingest) Refresh(ctx context.Context, ask parcel.RefreshAsk) ([]parcel.Refreshed, error) {
 	out := make([]parcel.Refreshed, len(ask.Keys))
+	now := g.trade.Now() // before the look: what lands after it is news
 	known, err := g.store.Trackings(ctx, ask.Keys)
 	if err != nil {
 		return nil, err
 	}
-	now := g.trade.Now()
 	waits := make([]*flight, len(ask.Keys))
 	for i, key := range ask.Keys {
 		t := known[key]

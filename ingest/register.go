@@ -178,9 +178,6 @@ func (t *registerTask) register(u *unit, r *registration) parcel.Registered {
 			continue
 		}
 		problems = append(problems, t.holdFor(u, s, i)...)
-		if st := u.numbers[parcel.NumberKey{Carrier: l.Carrier, Number: l.Number}]; r.history.Final && len(st.Holders) == 1 {
-			st.Tracking.NextAt = time.Time{}
-		}
 	}
 	if !r.history.Recipient.IsZero() {
 		u.recipients = append(u.recipients, parcel.RecipientRow{MerchantID: t.merchant, ShipmentID: s.ID, Recipient: r.history.Recipient})

@@ -187,6 +187,8 @@ type retractTask struct {
 	merchant, shipment string
 	correction         parcel.Correction
 	out                parcel.Reported
+	// gone are the events withdrawn with it.
+	gone map[string]struct{}
 }
 
 func (t *retractTask) weight() int    { return 2 }
@@ -218,11 +220,12 @@ func (t *retractTask) apply(u *unit) error {
 		o := completeReport(&rep)
 		// What stands in its place may differ only in what identity leaves out,
 		// its place or words: it is an event of its own all the same.
-		o.OwnCode += " corrects " + e.EventKey
+		o.Parcel += " corrects " + e.EventKey
 		r.ReplacedBy = o.Key()
 		u.tellShipment(t.shipment, o, parcel.SourceReport, "", u.now)
 	}
 	u.append(s, correctionRow(t.shipment, e, r))
+	t.gone = map[string]struct{}{e.ID: {}}
 	t.out = parcel.Reported{Outcome: parcel.WriteUpdated, ShipmentID: t.shipment, EventID: e.ID}
 	return t.letGo(u, s, e)
 }
@@ -234,9 +237,13 @@ func (t *retractTask) letGo(u *unit, s *touched, e *parcel.TimelineEvent) error 
 		return nil
 	}
 	for i := range s.before.Journey.Events {
-		if x := &s.before.Journey.Events[i]; x.ID != e.ID && x.Retracted == nil && x.NextNumber == e.NextNumber {
+		x := &s.before.Journey.Events[i]
+		if _, gone := t.gone[x.ID]; !gone && x.Retracted == nil && x.NextNumber == e.NextNumber {
 			return nil
 		}
+	}
+	if slices.ContainsFunc(s.rows, func(x parcel.Event) bool { return x.NextNumber == e.NextNumber }) {
+		return nil // what stands in its place names it again
 	}
 	key := parcel.NumberKey{Carrier: cmp.Or(e.NextCarrier, t.g.carrierOf(e.NextNumber)), Number: e.NextNumber}
 	if key.Carrier == "" {
@@ -250,11 +257,23 @@ func (t *retractTask) letGo(u *unit, s *touched, e *parcel.TimelineEvent) error 
 			u.limit(key, t.shipment, h.Since)
 		}
 	}
-	// What the stranger's parcel has told meanwhile is not ours either.
+	u.rest(key)
+	// What the stranger's parcel has told meanwhile is not ours either, nor are
+	// the numbers that it has named.
+	var strangers []*parcel.TimelineEvent
 	for i := range s.before.Journey.Events {
-		if x := &s.before.Journey.Events[i]; x.Carrier == key.Carrier && x.Number == key.Number && x.Retracted == nil {
-			u.append(s, correctionRow(t.shipment, x, parcel.Retraction{Target: x.EventKey, Kind: parcel.RetractionWrongShipment,
-				Reason: "its number was named by an event that was withdrawn", At: u.now.UTC().Truncate(time.Microsecond)}))
+		x := &s.before.Journey.Events[i]
+		if _, gone := t.gone[x.ID]; gone || x.Carrier != key.Carrier || x.Number != key.Number || x.Retracted != nil {
+			continue
+		}
+		t.gone[x.ID] = struct{}{}
+		strangers = append(strangers, x)
+		u.append(s, correctionRow(t.shipment, x, parcel.Retraction{Target: x.EventKey, Kind: parcel.RetractionWrongShipment,
+			Reason: "its number was named by an event that was withdrawn", At: u.now.UTC().Truncate(time.Microsecond)}))
+	}
+	for _, x := range strangers {
+		if err := t.letGo(u, s, x); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -357,10 +376,7 @@ func (t *numberTask) apply(u *unit) error {
 			return err
 		}
 		u.limit(old, s.now.ID, u.now)
-		if len(u.numbers[old].Holders) == 1 {
-			u.numbers[old].Tracking.NextAt = time.Time{}
-			u.trackings[old] = struct{}{}
-		}
+		u.rest(old)
 	}
 	if key := (parcel.NumberKey{Carrier: t.carrier, Number: t.number}); key.Carrier != "" && key.Number != "" {
 		if err := u.ensureNumber(key); err != nil {

@@ -213,7 +213,23 @@ func (u *unit) hold(key parcel.NumberKey, h parcel.Holder) (ended []*parcel.Ship
 	u.holders = append(u.holders, parcel.HolderRow{NumberKey: key, Holder: h})
 	u.lateNumbers = append(u.lateNumbers, key)
 	u.watch(key, h.MerchantID)
+	if t := u.shipments[h.ShipmentID]; t != nil && t.final {
+		u.rest(key)
+	}
 	return ended
+}
+
+// rest ends the asking for a number for which nobody is to be asked any more.
+func (u *unit) rest(key parcel.NumberKey) {
+	st := u.numbers[key]
+	if slices.ContainsFunc(st.Holders, func(h parcel.Holder) bool {
+		t := u.shipments[h.ShipmentID]
+		return h.Covers(u.now) && (t == nil || !t.final)
+	}) {
+		return
+	}
+	st.Tracking.NextAt = time.Time{}
+	u.trackings[key] = struct{}{}
 }
 
 // endOf is when a shipment's journey ended; ok is false while it is open.
@@ -263,8 +279,8 @@ func (u *unit) watch(key parcel.NumberKey, merchantID string) {
 // many rows are new.
 //
 // owner is the merchant whose account brought it, empty for the deployment's:
-// nobody else hears what one merchant's credentials bring. A shipment that ended
-// long before the event is another parcel under the same number.
+// nobody else hears what one merchant's credentials bring. Where a shipment ended
+// long before the event, it is another parcel under the same number.
 func (u *unit) tell(o parcel.Observation, owner string, source parcel.SourceKind, payloadID string, received time.Time) int {
 	st := u.numbers[parcel.NumberKey{Carrier: o.Carrier, Number: o.Number}]
 	if st == nil {
@@ -277,7 +293,7 @@ func (u *unit) tell(o parcel.Observation, owner string, source parcel.SourceKind
 			continue
 		}
 		if t := u.shipments[h.ShipmentID]; t != nil {
-			if at, over := endOf(t.now); over && o.Occurred.At.Sub(at) >= restOf(o.Number) {
+			if at, over := endOf(t.now); over && !goesOn(&t.now.Journey) && o.Occurred.At.Sub(at) >= restOf(o.Number) {
 				continue
 			}
 		}
@@ -491,7 +507,7 @@ func (u *unit) followNamed() error {
 		t := u.shipments[id]
 		for i := range t.rows {
 			e := &t.rows[i]
-			if e.NextNumber == "" {
+			if e.NextNumber == "" || t.withdrawn(e.EventKey) {
 				continue
 			}
 			carrier := e.NextCarrier
@@ -524,6 +540,14 @@ func (u *unit) followNamed() error {
 	return nil
 }
 
+// withdrawn tells whether a person has taken an event back: told again, it names
+// no number.
+func (t *touched) withdrawn(key string) bool {
+	is := func(r *parcel.Retraction) bool { return r != nil && r.Target == key }
+	return slices.ContainsFunc(t.rows, func(e parcel.Event) bool { return is(e.Retraction) }) ||
+		t.before != nil && slices.ContainsFunc(t.before.Journey.Corrections, func(r parcel.Retraction) bool { return is(&r) })
+}
+
 // plan sets the next look at the numbers of a shipment that has changed.
 func (u *unit) plan(t *touched) {
 	if t.final {
@@ -541,6 +565,10 @@ func (u *unit) plan(t *touched) {
 			continue
 		}
 		next := nextLook(u.now, t.now, &st.Tracking)
+		if !next.IsZero() && next.Before(st.Tracking.RetryAt) {
+			// Another number's news does not open a barred door.
+			next = st.Tracking.RetryAt
+		}
 		if !next.Equal(st.Tracking.NextAt) {
 			st.Tracking.NextAt = next
 			u.trackings[key] = struct{}{}

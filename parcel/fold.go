@@ -155,6 +155,9 @@ func (f *folder) end() {
 			f.back = append(f.back, i)
 			if afterDelivery {
 				f.j.ReturnedAt = e.Occurred
+				if f.j.Outcome == OutcomeLost {
+					set(beforeLoss, beforeLossEvent)
+				}
 			} else {
 				set(OutcomeReturned, i)
 			}
@@ -310,7 +313,8 @@ func (f *folder) legOf(e *TimelineEvent) legID {
 
 // stages gives each event the stage in whose leg it happened: its own, or for
 // codes that may happen anywhere that of the event before it (else after it)
-// of the same number and direction.
+// of the same number and direction; of any number, where it was reported without
+// one.
 func (f *folder) stages() {
 	ev := f.j.Events
 	type stream struct {
@@ -319,13 +323,17 @@ func (f *folder) stages() {
 	}
 	last := map[stream]Stage{}
 	at := func(e *TimelineEvent) stream { return stream{e.Carrier, e.Number, e.Return} }
+	// The stream of no number is that of all.
+	note := func(seen map[stream]Stage, e *TimelineEvent) {
+		seen[at(e)], seen[stream{ret: e.Return}] = e.Stage, e.Stage
+	}
 	for i := range ev {
 		e := &ev[i]
 		e.Stage = custodyStage(e.Read)
 		if e.Stage == "" {
 			e.Stage = last[at(e)]
 		} else if e.counts() {
-			last[at(e)] = e.Stage
+			note(last, e)
 		}
 	}
 	next := map[stream]Stage{}
@@ -334,7 +342,7 @@ func (f *folder) stages() {
 		if e.Stage == "" {
 			e.Stage = next[at(e)]
 		} else if e.counts() {
-			next[at(e)] = e.Stage
+			note(next, e)
 		}
 		if e.Stage == "" {
 			e.Stage = f.fallbackStage(e)
@@ -343,17 +351,25 @@ func (f *folder) stages() {
 }
 
 // fallbackStage serves a stream in which no event names a stage: the declared
-// leg of that number, else where parcels begin or come back.
+// leg of that number, the last mile where an event named it, else where parcels
+// begin or come back.
 func (f *folder) fallbackStage(e *TimelineEvent) Stage {
 	for i := range f.facts.Legs {
 		if d := &f.facts.Legs[i]; d.Carrier == e.Carrier && d.Number == e.Number && d.Stage != "" && !e.Return {
 			return d.Stage
 		}
 	}
-	if e.Return {
+	if e.Return || f.isNamed(e) {
 		return StageLastMile
 	}
 	return StageFirstMile
+}
+
+// isNamed tells whether another number's event named e's as the one to carry on.
+func (f *folder) isNamed(e *TimelineEvent) bool {
+	return e.Number != "" && slices.ContainsFunc(f.j.Events, func(x TimelineEvent) bool {
+		return x.counts() && x.NextNumber == e.Number && x.Number != e.Number && (x.NextCarrier == "" || x.NextCarrier == e.Carrier)
+	})
 }
 
 // declared lays the plan over what was seen. A declared number whose stage

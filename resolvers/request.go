@@ -13,6 +13,7 @@ import (
 
 	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/graph/generated"
+	"github.com/milepost-gateway/milepost/graph/plan"
 	"github.com/milepost-gateway/milepost/graph/view"
 	"github.com/milepost-gateway/milepost/parcel"
 )
@@ -55,7 +56,8 @@ func (r *Resolver) request(ctx context.Context) *request {
 // validator lets through, and tells what ended a stream.
 type schema struct {
 	graphql.ExecutableSchema
-	r *Resolver
+	r     *Resolver
+	plans *plan.Cache
 	// plain leaves every field to gqlgen: tests hold plans against it.
 	plain bool
 }
@@ -67,7 +69,7 @@ func (s *schema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.OneShot(&graphql.Response{})
 	}
 	if !s.plain {
-		op.ResolverMiddleware = generated.Planned(s.ExecutableSchema, op, op.ResolverMiddleware)
+		op.ResolverMiddleware = generated.Planned(s.ExecutableSchema, s.plans, op, op.ResolverMiddleware)
 	}
 	kind := op.Operation.Operation
 	prepare := func(ctx context.Context) context.Context {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/graph/generated"
+	"github.com/milepost-gateway/milepost/graph/plan"
 	"github.com/milepost-gateway/milepost/graph/view"
 	"github.com/milepost-gateway/milepost/internal/bus"
 	"github.com/milepost-gateway/milepost/internal/clock"
@@ -102,7 +103,7 @@ func (r *Resolver) Schema() graphql.ExecutableSchema {
 	return &schema{ExecutableSchema: generated.NewExecutableSchema(generated.Config{
 		Resolvers:  r,
 		Directives: generated.DirectiveRoot{Limit: graph.Limit, RequiresScope: graph.RequiresScope},
-	}), r: r}
+	}), r: r, plans: plan.NewCache()}
 }
 
 // dictionary shows package words to the views.

@@ -16,13 +16,14 @@ import (
 
 // Planned puts plans before a schema's fields: what next resolves to is written
 // by a plan where one can be made of the selection, and left to gqlgen where
-// not. It returns next for a schema that is not one of this package.
-func Planned(es graphql.ExecutableSchema, op *graphql.OperationContext, next graphql.FieldMiddleware) graphql.FieldMiddleware {
+// not. Plans that follow from the document alone are kept in cache. It returns
+// next for a schema that is not one of this package.
+func Planned(es graphql.ExecutableSchema, cache *plan.Cache, op *graphql.OperationContext, next graphql.FieldMiddleware) graphql.FieldMiddleware {
 	e, ok := es.(*executableSchema)
 	if !ok {
 		return next
 	}
-	p := &planner{ec: newExecutionContext(op, e, nil), known: map[planKey]any{}}
+	p := &planner{ec: newExecutionContext(op, e, nil), cache: cache, known: map[planKey]any{}}
 	return func(ctx context.Context, resolve graphql.Resolver) (any, error) {
 		v, err := next(ctx, resolve)
 		if err != nil || v == nil {
@@ -35,6 +36,7 @@ func Planned(es graphql.ExecutableSchema, op *graphql.OperationContext, next gra
 // planner compiles the selections of one operation, each once.
 type planner struct {
 	ec    *executionContext
+	cache *plan.Cache
 	mu    sync.Mutex
 	known map[planKey]any
 }
@@ -795,7 +797,15 @@ func (p *planner) write(ctx context.Context, v any) any {
 
 // taken is v written by its plan, or v itself where there is none or it gave up.
 func taken[P any](ctx context.Context, p *planner, typ string, sel ast.SelectionSet, compile func(context.Context, *planner, ast.SelectionSet) *P, v any, write func(*plan.Writer, *P)) any {
-	if o := compiled(ctx, p, typ, sel, compile); o != nil {
+	known, looked := p.cache.Find(p.ec.Doc, typ, sel)
+	o, ok := known.(*P)
+	if !ok {
+		o = compiled(ctx, p, typ, sel, compile)
+		if !looked {
+			p.cache.Keep(p.ec.Doc, typ, sel, o)
+		}
+	}
+	if o != nil {
 		if m, ok := plan.Run(graph.ViewerFrom(ctx), func(w *plan.Writer) { write(w, o) }); ok {
 			return m
 		}

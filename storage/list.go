@@ -266,11 +266,13 @@ func (s *Store) ListShipments(ctx context.Context, scope Scope, f ShipmentFilter
 		way = "DESC"
 	}
 	limit := max(p.First, p.Last)
+	// The limit, a number of ours, stands in the text: bound, PostgreSQL would
+	// not know that a page is short, and would plan each page anew.
 	text := `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE ` + w.text() +
-		` ORDER BY s.` + sorted + ` ` + way + `, s.id ` + way + ` LIMIT ?`
+		` ORDER BY s.` + sorted + ` ` + way + `, s.id ` + way + ` LIMIT ` + strconv.Itoa(limit+1)
 	var page ShipmentPage
 	err := s.reading().load(ctx, op, text, false, func(l *Loaded) { page.Items = append(page.Items, l) },
-		append(w.args, int64(limit+1))...)
+		w.args...)
 	if err != nil {
 		return ShipmentPage{}, err
 	}

@@ -14,7 +14,12 @@ const (
 	shipmentsByID = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.id = ANY(?)`
 	// The merchant leads the key, so its own shipments are found without the
 	// index that crosses merchants.
-	merchantShipmentsByID        = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.merchant_id = ? AND s.id = ANY(?)`
+	merchantShipmentsByID = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.merchant_id = ? AND s.id = ANY(?)`
+	// The one shipment of a timeline has a text of its own: for a list of
+	// unknown length PostgreSQL makes a new plan at each execution, which costs
+	// more than the read.
+	merchantShipmentByID         = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.merchant_id = ? AND s.id = ?`
+	merchantShipmentByReference  = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.merchant_id = ? AND s.reference = ?`
 	merchantShipmentsByReference = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.merchant_id = ? AND s.reference = ANY(?)`
 	lockShipments                = `SELECT ` + loadColumns + ` FROM shipments s WHERE s.id = ANY(?) ORDER BY s.id FOR UPDATE`
 	lockShipmentsByReference     = `SELECT ` + loadColumns + ` FROM shipments s WHERE s.merchant_id = ? AND s.reference = ANY(?) ORDER BY s.id FOR UPDATE`
@@ -59,9 +64,13 @@ func (s *Store) Shipments(ctx context.Context, scope Scope, ids []string) ([]*Lo
 	var loaded []*Loaded
 	keep := func(l *Loaded) { loaded = append(loaded, l) }
 	var err error
-	if merchant, ok := scope.Merchant(); ok {
+	merchant, ok := scope.Merchant()
+	switch {
+	case ok && len(ids) == 1:
+		err = s.reading().load(ctx, "shipments", merchantShipmentByID, false, keep, merchant, column(ids[0]))
+	case ok:
 		err = s.reading().load(ctx, "shipments", merchantShipmentsByID, false, keep, merchant, list(s, ids))
-	} else {
+	default:
 		err = s.reading().load(ctx, "shipments", shipmentsByID, false, keep, list(s, ids))
 	}
 	if err != nil {
@@ -84,8 +93,13 @@ func (s *Store) ShipmentsByReference(ctx context.Context, scope Scope, reference
 		return nil, fmt.Errorf("storage: shipments by reference: across merchants a reference names no shipment: %w", parcel.ErrInvalid)
 	}
 	var loaded []*Loaded
-	err := s.reading().load(ctx, "shipments by reference", merchantShipmentsByReference, false,
-		func(l *Loaded) { loaded = append(loaded, l) }, merchant, list(s, columns(references)))
+	keep := func(l *Loaded) { loaded = append(loaded, l) }
+	var err error
+	if len(references) == 1 {
+		err = s.reading().load(ctx, "shipments by reference", merchantShipmentByReference, false, keep, merchant, column(references[0]))
+	} else {
+		err = s.reading().load(ctx, "shipments by reference", merchantShipmentsByReference, false, keep, merchant, list(s, columns(references)))
+	}
 	if err != nil {
 		return nil, err
 	}

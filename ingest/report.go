@@ -103,7 +103,7 @@ func (g *Ingest) tellReport(u *unit, merchantID string, r *parcel.Report) parcel
 		return parcel.Reported{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{problem}}
 	}
 	o := completeReport(r)
-	out := parcel.Reported{Outcome: parcel.WriteUnchanged, ShipmentID: id, EventID: EventID(id, o.Key(), o.Occurred)}
+	out := parcel.Reported{Outcome: parcel.WriteUnchanged, ShipmentID: id, EventID: EventID(id, o.Key())}
 	if u.tellShipment(id, o, parcel.SourceReport, "", u.now) {
 		out.Outcome = parcel.WriteCreated
 	}

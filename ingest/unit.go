@@ -310,7 +310,7 @@ func (u *unit) tellShipment(id string, o parcel.Observation, source parcel.Sourc
 		return false
 	}
 	e := parcel.Event{Observation: o, ShipmentID: id, EventKey: o.Key(), Source: source, PayloadID: payloadID, ReceivedAt: received.UTC().Truncate(time.Microsecond)}
-	e.ID = EventID(id, e.EventKey, o.Occurred)
+	e.ID = EventID(id, e.EventKey)
 	e.EventDigest = digestWith(o.Digest(), source)
 	return u.append(t, e)
 }
@@ -332,15 +332,16 @@ func digestWith(digest string, source parcel.SourceKind) string {
 	return hex.EncodeToString(h[:16])
 }
 
-// EventID is the id of an event: a ULID whose time is the clock face of the
-// occurrence and whose random part follows from shipment and identity. Both are
-// the same for every telling, so the event has one id however it arrives and
-// however its offset is found.
-func EventID(shipmentID, key string, occurred parcel.Moment) string {
+// EventID is the id of an event: a ULID whose random part follows from shipment
+// and identity, so the event has one id however it arrives, and whose time is
+// the shipment's own. The hour of the event is not in it: who may see only the
+// day must not read the minute out of an id.
+func EventID(shipmentID, key string) string {
 	h := sha256.Sum256([]byte(shipmentID + "|" + key))
 	var id ulid.ULID
-	ms := max(0, occurred.Face().UnixMilli())
-	_ = id.SetTime(uint64(min(uint64(ms), ulid.MaxTime())))
+	if of, err := ulid.Parse(shipmentID); err == nil {
+		_ = id.SetTime(of.Time())
+	}
 	_ = id.SetEntropy(h[:10])
 	return id.String()
 }

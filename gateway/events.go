@@ -17,7 +17,10 @@ import (
 func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request, op *operation) {
 	ctx, cancel := context.WithCancelCause(graphContext(r.Context(), op.caller))
 	defer cancel(nil)
-	s := &eventStream{g: g, w: w, control: http.NewResponseController(w), cancel: cancel}
+	s := &eventStream{
+		g: g, w: w, control: http.NewResponseController(w), cancel: cancel, asked: g.Wall.Now(),
+		still: func() error { return g.still(ctx, op.caller) },
+	}
 	if !g.open.enter(s, g.Limits.Sockets) {
 		g.refuseHTTP(w, r, http.StatusServiceUnavailable, g.unavailable("Too many streams are open."))
 		return
@@ -69,11 +72,13 @@ type eventStream struct {
 	g       *Gateway
 	control *http.ResponseController
 	cancel  context.CancelCauseFunc
+	still   func() error // whether the key is as good as when it came
 
 	mu      sync.Mutex
 	w       http.ResponseWriter
 	ended   bool // the handler is about to return; nothing may be written
 	written time.Time
+	asked   time.Time // when the key was last asked for by a beat
 }
 
 var _ connection = (*eventStream)(nil)
@@ -98,11 +103,23 @@ func (s *eventStream) end() {
 	s.ended = true
 }
 
-// beat implements connection: it says nothing, if nothing else was said.
+// beat implements connection: it says nothing, if nothing else was said, and
+// ends the stream of a key that is not good any more.
 func (s *eventStream) beat(now time.Time) {
 	s.mu.Lock()
-	due := now.Sub(s.written) >= s.g.Limits.Heartbeat
+	due, ask := now.Sub(s.written) >= s.g.Limits.Heartbeat, now.Sub(s.asked) >= s.g.Limits.Heartbeat
+	if ask {
+		s.asked = now
+	}
 	s.mu.Unlock()
+	if ask {
+		// A store that cannot answer is asked again at the next beat; the next
+		// event is not sent without it.
+		if err := s.still(); errors.Is(err, errNoKey) {
+			s.cancel(err)
+			return
+		}
+	}
 	if due {
 		if err := s.send(comment); err != nil {
 			s.cancel(err)

@@ -186,8 +186,9 @@ func (g *Gateway) run(ctx context.Context, op *operation) *graphql.Response {
 // subscription that its resolver refuses, or ends with an error and no data,
 // ends with a *refusal.
 //
-// The key is asked for again before each event: one that was revoked since
-// ends the stream with errNoKey, before the event is sent.
+// The key is asked for again before each event, and by the beats of the
+// connection where there are none: one that was revoked since ends the stream
+// with errNoKey, before the event is sent.
 func (g *Gateway) stream(ctx context.Context, op *operation, send func(*graphql.Response) error) (err error) {
 	defer func() {
 		// A stream may run on a goroutine of its own, where a panic of what

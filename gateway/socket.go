@@ -69,7 +69,7 @@ func (g *Gateway) serveSocket(w http.ResponseWriter, r *http.Request) {
 	s := &socket{
 		g: g, conn: conn, ctx: ctx, cancel: cancel, header: r.Header, caller: c,
 		streams: map[string]context.CancelCauseFunc{},
-		opened:  now, heard: now, pinged: now,
+		opened:  now, heard: now, pinged: now, asked: now,
 	}
 	switch {
 	case conn.Subprotocol() != subprotocol:
@@ -102,6 +102,7 @@ type socket struct {
 	streams map[string]context.CancelCauseFunc // by the peer's id
 	heard   time.Time
 	pinged  time.Time
+	asked   time.Time // when the key was last asked for by a beat
 }
 
 var _ connection = (*socket)(nil)
@@ -277,7 +278,7 @@ func (s *socket) run(ctx context.Context, id string, c *caller, r *request) {
 	s.mu.Unlock()
 	switch {
 	case errors.Is(err, errNoKey):
-		s.close(closeRevoked, "The API key is not valid any more")
+		s.closeRevoked()
 	case !mine:
 	case errors.As(err, &no):
 		s.writeErrors(id, no.errors)
@@ -325,7 +326,16 @@ func (s *socket) beat(now time.Time) {
 	if ping {
 		s.pinged = now
 	}
+	ask, c := acked && !leaving && now.Sub(s.asked) >= s.g.Limits.Heartbeat, s.caller
+	if ask {
+		s.asked = now
+	}
 	s.mu.Unlock()
+	// A stream without news would follow the revocation of its key for ever.
+	if ask && errors.Is(s.g.still(s.ctx, c), errNoKey) {
+		s.closeRevoked()
+		return
+	}
 	switch {
 	case leaving:
 	case !acked:
@@ -338,6 +348,9 @@ func (s *socket) beat(now time.Time) {
 		s.write(`{"type":"ping"}`)
 	}
 }
+
+// closeRevoked ends the connection of a key that was revoked, or has expired.
+func (s *socket) closeRevoked() { s.close(closeRevoked, "The API key is not valid any more") }
 
 // goAway implements connection.
 func (s *socket) goAway() { s.close(websocket.StatusGoingAway, "Going down; come back") }

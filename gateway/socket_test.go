@@ -342,6 +342,42 @@ func TestRevokedKeys(t *testing.T) {
 	})
 }
 
+// A stream without news ends as well: nothing else would ever ask for its key.
+func TestRevokedKeysOfIdleStreams(t *testing.T) {
+	g := start(t, func(o *Options) { o.Limits.Heartbeat = 40 * time.Millisecond })
+	t.Run("on a socket", func(t *testing.T) {
+		secret := g.keys.add(Key{ID: "K2", MerchantID: "M2"})
+		p := g.dial("Authorization: Bearer " + secret)
+		p.send(`{"type":"connection_init"}`)
+		p.expect(`{"type":"connection_ack"}`)
+		p.send(`{"id":"1","type":"subscribe","payload":{"query":"subscription { forever { n } }"}}`)
+		g.keys.change(secret, func(k *Key) { k.RevokedAt = g.Wall.Now() })
+		for {
+			if _, err := p.read(); err != nil {
+				if got := websocket.CloseStatus(err); got != closeRevoked {
+					t.Errorf("closed with %v", err)
+				}
+				return
+			}
+		}
+	})
+	t.Run("on an event stream", func(t *testing.T) {
+		secret := g.keys.add(Key{ID: "K3", MerchantID: "M2"})
+		events := g.events("subscription { forever { n } }", "Authorization: Bearer "+secret)
+		g.keys.change(secret, func(k *Key) { k.RevokedAt = g.Wall.Now() })
+		defer time.AfterFunc(5*time.Second, func() { events.body.Close() }).Stop()
+		last := ""
+		for events.r.Scan() {
+			if line := events.r.Text(); strings.HasPrefix(line, "data: ") {
+				last = line
+			}
+		}
+		if !strings.Contains(last, `"UNAUTHENTICATED"`) {
+			t.Errorf("the stream ended after %q", last)
+		}
+	})
+}
+
 // events is a client of an event stream.
 type events struct {
 	t    *testing.T

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -32,8 +33,18 @@ func main() {
 	os.Exit(milepost(os.Args[1:]))
 }
 
+// gcPercent lets the heap grow to five times what is live before it is collected.
+// What is live is small (some MB: the store is the memory), and an answer is
+// garbage as soon as it is sent, so that Go's default collects after every few
+// pages: pages are answered about half as fast again for some 35 MB more under
+// load (docs/benchmarks.md). GOGC, if set, decides instead.
+const gcPercent = 400
+
 // milepost runs the program on the process's own streams and signals.
 func milepost(args []string) int {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	// The first signal asks for an orderly end; after it the default holds
 	// again, so that a second one ends a program that hangs.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

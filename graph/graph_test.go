@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +25,7 @@ import (
 func TestIDs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := rapid.SampledFrom([]string{graph.TypeShipment, graph.TypeLeg, graph.TypeEvent}).Draw(t, "type")
-		key := rapid.StringN(1, 80, -1).Draw(t, "key")
+		key := rapid.StringOfN(rapid.RuneFrom(nil, unicode.L, unicode.N, unicode.P, unicode.S), 1, 80, -1).Draw(t, "key")
 		id := graph.MakeID(typ, key)
 		gotType, gotKey, err := graph.ParseID(id)
 		if err != nil || gotType != typ || gotKey != key {
@@ -34,7 +35,8 @@ func TestIDs(t *testing.T) {
 			t.Fatalf("%q is not base64url without padding", id)
 		}
 	})
-	for _, bad := range []string{"", "x", "====", graph.MakeID("", "k"), graph.MakeID("Shipment", ""), "U2hpcG1lbnQ6MB", graph.MakeID("Shipment", "1") + "="} {
+	for _, bad := range []string{"", "x", "====", graph.MakeID("", "k"), graph.MakeID("Shipment", ""), "U2hpcG1lbnQ6MB", graph.MakeID("Shipment", "1") + "=",
+		graph.MakeID("Shipment", "\x00"), graph.MakeID("Leg", "1.a\nb"), graph.MakeID("Shipment", "\xff")} {
 		if _, _, err := graph.ParseID(bad); !errors.Is(err, parcel.ErrInvalid) {
 			t.Errorf("%q: %v", bad, err)
 		}
@@ -245,6 +247,8 @@ func TestLimit(t *testing.T) {
 		{"pointer above", number(4), parcel.FaultOutOfRange}, {"no number", (*int)(nil), ""},
 		{"characters, not bytes", "äöü", ""}, {"text above", "äöüß", parcel.FaultOutOfRange}, {"empty text", "", parcel.FaultOutOfRange}, {"pointer to text", text("abcd"), parcel.FaultOutOfRange}, {"no text", (*string)(nil), ""},
 		{"list within", []string{"a"}, ""}, {"list above", []int{1, 2, 3, 4}, parcel.FaultTooMany}, {"list below", []int{}, parcel.FaultRequired}, {"no list", []int(nil), ""}, {"nothing", nil, ""},
+		{"a NUL in a text", "\x00b", parcel.FaultMalformed}, {"a NUL behind a pointer", text("b\x00"), parcel.FaultMalformed}, {"a NUL in a list", []string{"a", "\x00"}, parcel.FaultMalformed},
+		{"an escape", "\x1b[", parcel.FaultMalformed}, {"tabs and ends of lines", "\t\r\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v, err := graph.Limit(t.Context(), nil, func(context.Context) (any, error) { return c.value, nil }, &one, &three)

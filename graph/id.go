@@ -3,6 +3,8 @@ package graph
 import (
 	"encoding/base64"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/milepost-gateway/milepost/parcel"
 )
@@ -30,13 +32,14 @@ func MakeID(typ, key string) string {
 
 // ParseID reads what MakeID wrote. Anything else is an InputError of kind
 // parcel.ErrInvalid; whether the thing exists, and whose it is, is for the
-// reader to find out.
+// reader to find out. No key has control characters: databases refuse some of
+// them, which would fail the good ids beside them.
 func ParseID(id string) (typ, key string, err error) {
 	// Strict: one thing has one id, so the bits that base64 leaves over must be
 	// zero.
 	b, err := base64.RawURLEncoding.Strict().DecodeString(id)
 	if err == nil {
-		if typ, key, ok := strings.Cut(string(b), ":"); ok && typ != "" && key != "" {
+		if typ, key, ok := strings.Cut(string(b), ":"); ok && typ != "" && key != "" && utf8.ValidString(key) && !strings.ContainsFunc(key, unicode.IsControl) {
 			return typ, key, nil
 		}
 	}

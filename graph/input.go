@@ -6,7 +6,9 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -78,7 +80,9 @@ func inputPath(ctx context.Context) []string {
 }
 
 // Limit is the directive @limit: it bounds a number, the characters of a text
-// or the length of a list.
+// or the length of a list. No text that it bounds, alone or in a list, may have
+// control characters other than tabs and ends of lines: nobody types them, and
+// databases refuse some.
 func Limit(ctx context.Context, _ any, next graphql.Resolver, least, most *int) (any, error) {
 	v, err := next(ctx)
 	if err != nil || v == nil {
@@ -101,7 +105,34 @@ func Limit(ctx context.Context, _ any, next graphql.Resolver, least, most *int) 
 	case most != nil && n > *most:
 		return v, Fault(ctx, fault, "%s: at most %d", sized(n, what), *most)
 	}
-	return v, nil
+	return v, refuseControls(ctx, v)
+}
+
+// refuseControls makes the fault of texts with control characters; nil where it
+// was gathered, or there are none.
+func refuseControls(ctx context.Context, v any) error {
+	bad := false
+	switch v := v.(type) {
+	case string:
+		bad = hasControls(v)
+	case *string:
+		bad = v != nil && hasControls(*v)
+	case []string:
+		for i, text := range v {
+			if hasControls(text) {
+				ctx, bad = graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i)), true
+				break
+			}
+		}
+	}
+	if !bad {
+		return nil
+	}
+	return Fault(ctx, parcel.FaultMalformed, "has control characters")
+}
+
+func hasControls(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r' })
 }
 
 func sized(n int, what string) string {

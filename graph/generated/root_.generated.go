@@ -1433,7 +1433,7 @@ directive @requiresScope(
   scope: Scope!
 ) on FIELD_DEFINITION
 
-"Bounds, checked before execution: the value of a number, the length of a string in characters, the length of a list. Outside them: INVALID_INPUT with the path, or in the input of a mutation a user error of the item."
+"Bounds, checked before execution: the value of a number, the length of a string in characters, the length of a list. A text has no control characters but tabs and ends of lines. Outside them: INVALID_INPUT with the path, or in the input of a mutation a user error of the item."
 directive @limit(
   "Smallest."
   min: Int

@@ -38,8 +38,8 @@ func (r reads) ShipmentsByReference(ctx context.Context, merchantID string, refe
 }
 
 // ShipmentsByNumber implements [resolvers.Store].
-func (r reads) ShipmentsByNumber(ctx context.Context, number, carrier string) ([]*resolvers.Loaded, error) {
-	found, err := r.Store.ShipmentsByNumber(ctx, number, carrier)
+func (r reads) ShipmentsByNumber(ctx context.Context, k resolvers.Knock) ([]*resolvers.Loaded, error) {
+	found, err := r.Store.ShipmentsByNumber(ctx, storage.Knock(k))
 	return loaded(found), err
 }
 

@@ -21,6 +21,23 @@ func RussianPostcodeZone(index string) (zone string, ok bool) {
 	return postcodeZone("RU", index)
 }
 
+// FoldPostcode brings a postcode, as people type it, to the form in which two
+// are compared: letters A to Z in upper case and digits count, case and what
+// stands between does not. A postcode of other scripts alone folds to nothing,
+// which is no postcode.
+func FoldPostcode(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z':
+			return r
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		default:
+			return -1
+		}
+	}, s)
+}
+
 // postcodesCSV is described in its first line.
 //
 //go:embed tables/postcodes.csv

@@ -45,3 +45,19 @@ func TestPostcodeRanges(t *testing.T) {
 		}
 	}
 }
+
+func TestFoldPostcode(t *testing.T) {
+	for _, tc := range []struct{ name, in, want string }{
+		{"as written", "01310-100", "01310100"},
+		{"spaces and case", " k1a 0b1 ", "K1A0B1"},
+		{"dots and invisible characters", "01.310\u200b100", "01310100"},
+		{"other scripts", "индекс ١٢", ""},
+		{"empty", "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := FoldPostcode(tc.in); got != tc.want {
+				t.Errorf("FoldPostcode(%q) = %q, want %q", tc.in, got, tc.want)
+			}
+		})
+	}
+}

@@ -32,8 +32,8 @@ func (st reads) ShipmentsByReference(ctx context.Context, merchantID string, ref
 	return loaded(found), err
 }
 
-func (st reads) ShipmentsByNumber(ctx context.Context, number, carrier string) ([]*resolvers.Loaded, error) {
-	found, err := st.s.ShipmentsByNumber(ctx, number, carrier)
+func (st reads) ShipmentsByNumber(ctx context.Context, k resolvers.Knock) ([]*resolvers.Loaded, error) {
+	found, err := st.s.ShipmentsByNumber(ctx, storage.Knock(k))
 	return loaded(found), err
 }
 

@@ -16,8 +16,9 @@ type Store interface {
 	// ShipmentsByReference does the same by the merchant's references.
 	ShipmentsByReference(ctx context.Context, merchantID string, references []string) ([]*Loaded, error)
 	// ShipmentsByNumber is the public door's: any merchant's shipments that a
-	// number is registered for, newest registration first, a few at most.
-	ShipmentsByNumber(ctx context.Context, number, carrier string) ([]*Loaded, error)
+	// number is registered for and that the knock opens, the asker's own first,
+	// then the newest registration, a few at most.
+	ShipmentsByNumber(ctx context.Context, k Knock) ([]*Loaded, error)
 	// ListShipments reads a page.
 	ListShipments(ctx context.Context, merchantID string, f ShipmentFilter, o ShipmentOrder, p Page) (ShipmentPage, error)
 	// KeyOf is the place of a shipment in an order.
@@ -46,6 +47,18 @@ type Store interface {
 	PutRoutes(ctx context.Context, rows []RouteRow) error
 	// Cohorts reads what shipments have added up to.
 	Cohorts(ctx context.Context, merchantID string, f CohortFilter) ([]parcel.CohortDelta, error)
+}
+
+// Knock is what someone says at the public door: a normalised number, perhaps
+// its carrier, and what opens the shipments that have it. The asker's merchant
+// opens its own, and is empty for a shopper. Where a postcode was asked about
+// it must be the destination's, folded; where none was, merchants open theirs
+// that show them by number alone.
+type Knock struct {
+	Number, Carrier string
+	MerchantID      string
+	Asked           bool
+	Postcode        string
 }
 
 // Loaded is a shipment with what is known about asking for its numbers.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/graph/view"
@@ -31,7 +30,11 @@ type opened struct {
 // knock finds what may be shown. A number that nobody registered and a wrong
 // postcode read the same and answer the same.
 func (d *door) knock(ctx context.Context) ([]opened, error) {
-	loaded, err := d.r.Store.ShipmentsByNumber(ctx, d.number, d.carrier)
+	k := Knock{Number: d.number, Carrier: d.carrier, Asked: d.asked, Postcode: d.postcode}
+	if v := d.lens.Viewer; v.May(graph.ShipmentsRead, v.MerchantID) {
+		k.MerchantID = v.MerchantID
+	}
+	loaded, err := d.r.Store.ShipmentsByNumber(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -73,20 +76,8 @@ func (d *door) proofFor(ctx context.Context, s *parcel.Shipment) (view.ProofLeve
 	}
 }
 
-// foldPostcode compares postcodes as people type them: letters and digits
-// count, case and what stands between does not.
-func foldPostcode(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= '0' && r <= '9', r >= 'A' && r <= 'Z':
-			return r
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		default:
-			return -1
-		}
-	}, s)
-}
+// foldPostcode is the form in which postcodes are compared.
+func foldPostcode(s string) string { return parcel.FoldPostcode(s) }
 
 // answer decides between what was opened.
 func (d *door) answer(ctx context.Context, p patience) (view.TrackResult, error) {

@@ -56,7 +56,10 @@ func TestHotReadsCostOneRoundTrip(t *testing.T) {
 			_, err := s.ListShipments(t.Context(), scope, storage.ShipmentFilter{Tags: []string{"batch-1"}}, storage.ShipmentOrder{}, storage.Page{First: 50})
 			return err
 		}},
-		{"the public door", 1, func() error { _, err := s.ShipmentsByNumber(t.Context(), "LX000000001CN", ""); return err }},
+		{"the public door", 1, func() error {
+			_, err := s.ShipmentsByNumber(t.Context(), storage.Knock{Number: "LX000000001CN", MerchantID: "shop"})
+			return err
+		}},
 		{"a key", 1, func() error { _, err := s.KeyByHash(t.Context(), key.Hash); return err }},
 		{"changes", 1, func() error { _, err := s.Changes(t.Context(), scope, 0, 50, storage.ChangeFilter{}); return err }},
 		{"a lock", 3, func() error { // begin, lock, commit

@@ -41,17 +41,17 @@ func bitsOf[T comparable](kinds []T) map[T]int64 {
 
 // putColumns are the columns of shipments in the order in which putRow fills
 // them.
-const putColumns = "merchant_id text, id text, reference text, order_ref text, origin text, destination text, route text, carriers text, goods bigint, " +
+const putColumns = "merchant_id text, id text, reference text, order_ref text, origin text, destination text, postcode text, route text, carriers text, goods bigint, " +
 	"milestone bigint, outcome text, open bigint, stage text, exceptions bigint, registered_at bigint, created_at bigint, updated_at bigint, " +
 	"last_event_at bigint, leg_started_at bigint, delivered_at bigint, promised_for text, change_position bigint, rule_version text, facts text, state bytea"
 
 const (
-	insertShipments = `INSERT INTO shipments (merchant_id, id, reference, order_ref, origin, destination, route, carriers, goods,
+	insertShipments = `INSERT INTO shipments (merchant_id, id, reference, order_ref, origin, destination, postcode, route, carriers, goods,
 	milestone, outcome, open, stage, exceptions, registered_at, created_at, updated_at,
 	last_event_at, leg_started_at, delivered_at, promised_for, change_position, rule_version, facts, state)
 SELECT * FROM {rows}`
 	// The reference of a shipment is its name and does not change.
-	updateShipments = `UPDATE shipments SET order_ref = v.order_ref, origin = v.origin, destination = v.destination, route = v.route,
+	updateShipments = `UPDATE shipments SET order_ref = v.order_ref, origin = v.origin, destination = v.destination, postcode = v.postcode, route = v.route,
 	carriers = v.carriers, goods = v.goods, milestone = v.milestone, outcome = v.outcome, open = v.open, stage = v.stage,
 	exceptions = v.exceptions, registered_at = v.registered_at, updated_at = v.updated_at, last_event_at = v.last_event_at,
 	leg_started_at = v.leg_started_at, delivered_at = v.delivered_at, promised_for = v.promised_for,
@@ -81,7 +81,7 @@ func putRow(s *parcel.Shipment, e *encoder, row []any) {
 	}
 	promise, _ := s.FirstPromise()
 	for i, v := range [...]any{
-		s.MerchantID, s.ID, column(s.Reference), column(s.Order), string(s.Origin.Country), string(s.Destination.Country), column(s.Route), carriersOf(s), goods,
+		s.MerchantID, s.ID, column(s.Reference), column(s.Order), string(s.Origin.Country), string(s.Destination.Country), parcel.FoldPostcode(s.Destination.Postcode), column(s.Route), carriersOf(s), goods,
 		int64(j.Milestone.Rank()), string(j.Outcome), bit(j.Outcome == ""), string(stageOf(j)), exceptions,
 		micros(s.RegisteredAt), micros(s.CreatedAt), micros(s.UpdatedAt), lastEvent, legStarted, delivered,
 		promise.By, s.ChangePosition, stateVersion, jsonText(&s.Facts), e.encodeState(nil, s),

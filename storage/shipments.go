@@ -23,11 +23,17 @@ const (
 	merchantShipmentsByReference = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.merchant_id = ? AND s.reference = ANY(?)`
 	lockShipments                = `SELECT ` + loadColumns + ` FROM shipments s WHERE s.id = ANY(?) ORDER BY s.id FOR UPDATE`
 	lockShipmentsByReference     = `SELECT ` + loadColumns + ` FROM shipments s WHERE s.merchant_id = ? AND s.reference = ANY(?) ORDER BY s.id FOR UPDATE`
-	// Newest use first: a number used again belongs to the later parcel.
+	// What the knock does not open is left out before the limit: rows that
+	// anyone may register must not crowd out the one that is asked for. The
+	// asker's own come first for the same reason, then the newest use: a number
+	// used again belongs to the later parcel. A number that was registered
+	// without a carrier may be any carrier's.
 	shipmentsByNumber = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s
-JOIN (SELECT DISTINCT merchant_id, shipment_id FROM holders WHERE number = ? AND (? = '' OR carrier = ?)) AS held
+JOIN (SELECT DISTINCT merchant_id, shipment_id FROM holders WHERE number = ? AND (? = '' OR carrier = ? OR carrier = '')) AS held
 	ON held.merchant_id = s.merchant_id AND held.shipment_id = s.id
-ORDER BY s.registered_at DESC, s.id LIMIT ?`
+WHERE s.merchant_id = ? OR (s.postcode = ? AND s.postcode <> '')
+	OR (? = 1 AND s.merchant_id IN (SELECT m.id FROM merchants m WHERE m.track_public <> 0))
+ORDER BY (s.merchant_id = ?) DESC, s.registered_at DESC, s.id LIMIT ?`
 	factsByID  = `SELECT id, facts FROM shipments WHERE merchant_id = ANY(?) AND id = ANY(?)`
 	eventsByID = `SELECT ` + eventColumns + ` FROM events WHERE merchant_id = ANY(?) AND shipment_id = ANY(?)`
 	staleIDs   = `SELECT id FROM shipments WHERE rule_version < ? OR rule_version > ? ORDER BY rule_version, id LIMIT ?`
@@ -121,17 +127,39 @@ func inOrder(out []*Loaded, keys []string, loaded []*Loaded, key func(*parcel.Sh
 	}
 }
 
+// Knock is what someone says at the public door.
+type Knock struct {
+	// Number is normalised; an empty one opens nothing. Carrier may be empty.
+	Number, Carrier string
+	// MerchantID is the asker's, whose own shipments open without more; empty
+	// for a shopper.
+	MerchantID string
+	// Asked tells that a postcode was given, be it empty. Then Postcode, as
+	// parcel.FoldPostcode makes it, must be the destination's, and an empty one
+	// is nobody's. Where none was given, shipments of the merchants open that
+	// show theirs by number alone.
+	Asked    bool
+	Postcode string
+}
+
 // ShipmentsByNumber is the public door's: shipments of any merchant to which a
-// normalised number is or was registered, newest registration first, at most
-// 10; carrier may be empty. What of them may be shown is the caller's to
-// decide.
-func (s *Store) ShipmentsByNumber(ctx context.Context, number, carrier string) ([]*Loaded, error) {
+// number is or was registered and which the knock opens, the asker's own first,
+// then by registration, newest first, at most 10. Those that it does not open
+// neither count nor cost more than a number that nobody registered. How much of
+// them may be shown is the caller's to decide.
+func (s *Store) ShipmentsByNumber(ctx context.Context, k Knock) ([]*Loaded, error) {
 	var out []*Loaded
-	if number == "" {
+	if k.Number == "" {
 		return nil, nil
 	}
+	postcode := ""
+	if k.Asked {
+		postcode = k.Postcode
+	}
+	carrier := column(k.Carrier)
 	err := s.reading().load(ctx, "shipments by number", shipmentsByNumber, false,
-		func(l *Loaded) { out = append(out, l) }, column(number), carrier, carrier, int64(maxByNumber))
+		func(l *Loaded) { out = append(out, l) }, column(k.Number), carrier, carrier,
+		k.MerchantID, postcode, bit(!k.Asked), k.MerchantID, int64(maxByNumber))
 	return out, err
 }
 

@@ -201,30 +201,58 @@ func testConcurrentRegistration(t *testing.T, s *storage.Store) {
 }
 
 func testShipmentsByNumber(t *testing.T, s *storage.Store) {
-	var want []string
-	for i := range 12 {
-		m := merchant(t, s, fmt.Sprintf("shop %d", i))
-		p := NewParcel(m, i, 2)
-		p.Numbers = []parcel.NumberKey{{Carrier: "upu-postal", Number: "LX000000000CN"}}
-		if i%2 == 0 {
-			p.Numbers = append(p.Numbers, parcel.NumberKey{Carrier: "correios", Number: "LX000000000CN"})
-		}
+	const number = "LX000000000CN"
+	key := func(carrier string) parcel.NumberKey { return parcel.NumberKey{Carrier: carrier, Number: number} }
+	put := func(m string, hour int, postcode string, keys ...parcel.NumberKey) string {
+		p := NewParcel(m, hour, 2)
+		p.Numbers, p.Shipment.Destination.Postcode = keys, postcode
 		Put(t, s, p)
-		want = append(want, p.Shipment.ID)
+		return p.Shipment.ID
 	}
-	slices.Reverse(want) // newest registration first
-	got := must(s.ShipmentsByNumber(t.Context(), "LX000000000CN", ""))(t)
-	if diff := gocmp.Diff(want[:10], ids(got)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	mine, public := merchant(t, s, "mine"), merchant(t, s, "public")
+	if err := s.UpdateMerchant(t.Context(), storage.Merchant{ID: public, Name: "public", TrackPublic: true}); err != nil {
+		t.Fatal(err)
 	}
-	got = must(s.ShipmentsByNumber(t.Context(), "LX000000000CN", "correios"))(t)
-	if len(got) != 6 {
-		t.Errorf("%d of one carrier, want 6", len(got))
+	bought := put(mine, 0, "01310-100", key("upu-postal"), key("correios"))
+	shown := []string{put(public, 2, "", key("correios")), put(public, 1, "20040 002", key("upu-postal"))}
+	unnamed := put(mine, 3, "k1a 0b1", key(""))
+	// Others register the same number later, and more often than the door looks.
+	for i := range 12 {
+		put(merchant(t, s, fmt.Sprintf("crowd %d", i)), 10+i, "99999", key("upu-postal"))
 	}
-	for _, number := range []string{"LX000000001CN", "", "LX00000000"} {
-		if got := must(s.ShipmentsByNumber(t.Context(), number, ""))(t); len(got) != 0 {
-			t.Errorf("number %q: %d", number, len(got))
-		}
+	for _, tt := range []struct {
+		name string
+		k    storage.Knock
+		want []string
+	}{
+		{"the postcode opens it through a crowd", storage.Knock{Number: number, Asked: true, Postcode: "01310100"}, []string{bought}},
+		{"its merchant opens it through a crowd", storage.Knock{Number: number, MerchantID: mine}, []string{unnamed, bought, shown[0], shown[1]}},
+		{"its merchant, with a postcode that is another's", storage.Knock{Number: number, MerchantID: mine, Asked: true, Postcode: "20040002"}, []string{unnamed, bought, shown[1]}},
+		{"the number alone opens what is public", storage.Knock{Number: number}, shown},
+		{"a postcode of no letters or digits is nobody's", storage.Knock{Number: number, Asked: true}, nil},
+		{"a wrong postcode", storage.Knock{Number: number, Asked: true, Postcode: "01310101"}, nil},
+		{"a postcode that was not asked about", storage.Knock{Number: number, Postcode: "01310100"}, shown},
+		{"of one carrier", storage.Knock{Number: number, Carrier: "correios", MerchantID: mine}, []string{unnamed, bought, shown[0]}},
+		{"of no carrier that is known", storage.Knock{Number: number, Carrier: "yanwen", Asked: true, Postcode: "K1A0B1"}, []string{unnamed}},
+		{"of another carrier", storage.Knock{Number: number, Carrier: "yanwen", Asked: true, Postcode: "01310100"}, nil},
+		{"unknown", storage.Knock{Number: "LX000000001CN", MerchantID: mine}, nil},
+		{"empty", storage.Knock{MerchantID: mine}, nil},
+		{"part of a number", storage.Knock{Number: "LX00000000", MerchantID: mine}, nil},
+		{"a zero byte", storage.Knock{Number: "\x00", Carrier: "\x00"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := must(s.ShipmentsByNumber(t.Context(), tt.k))(t)
+			if diff := gocmp.Diff(tt.want, ids(got), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	crowd := merchant(t, s, "a crowd of one")
+	for i := range 12 {
+		put(crowd, 40+i, "1", key("upu-postal"))
+	}
+	if got := must(s.ShipmentsByNumber(t.Context(), storage.Knock{Number: number, MerchantID: crowd}))(t); len(got) != 10 {
+		t.Errorf("%d of a number that is registered 12 times, want 10", len(got))
 	}
 }
 

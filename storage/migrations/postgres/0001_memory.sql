@@ -102,6 +102,7 @@ CREATE TABLE shipments (
     order_ref       text COLLATE "C" NOT NULL,
     origin          text COLLATE "C" NOT NULL,
     destination     text COLLATE "C" NOT NULL,
+    postcode        text COLLATE "C" NOT NULL, -- of the destination, letters and digits alone
     route           text COLLATE "C" NOT NULL,
     carriers        text COLLATE "C" NOT NULL, -- of all legs, each between two spaces
     goods           bigint NOT NULL,  -- one bit an attribute

@@ -102,6 +102,7 @@ CREATE TABLE shipments (
     order_ref       TEXT NOT NULL,
     origin          TEXT NOT NULL,
     destination     TEXT NOT NULL,
+    postcode        TEXT NOT NULL, -- of the destination, letters and digits alone
     route           TEXT NOT NULL,
     carriers        TEXT NOT NULL, -- of all legs, each between two spaces
     goods           INTEGER NOT NULL,  -- one bit an attribute

@@ -1,0 +1,30 @@
+package resolvers_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/milepost-gateway/milepost/graph"
+	"github.com/milepost-gateway/milepost/parcel"
+	"github.com/milepost-gateway/milepost/storage/storagetest"
+)
+
+// However often others register a parcel's number, those who know its postcode
+// find it, and so does its merchant.
+func TestACrowdHidesNoParcel(t *testing.T) {
+	w := newWorld(t)
+	shop, s := w.owner(false)
+	for i := range 12 {
+		v := w.merchant(fmt.Sprintf("crowd %d", i))
+		w.put(v, 20+i, 3, func(p *storagetest.Parcel) {
+			p.Numbers = append(p.Numbers, parcel.NumberKey{Carrier: "upu-postal", Number: "MNUMBERONE"})
+		})
+	}
+	want := func(proof string) string {
+		return fmt.Sprintf(`{"track": {"proof": %q, "shipment": {"id": %q}}}`, proof, shipmentID(s))
+	}
+	const fields = `{ ... on TrackFound { proof shipment { id } } }`
+	w.want(graph.Viewer{}, `{ track(number: "MNUMBERONE", postcode: "M postcode") `+fields+` }`, nil, want("POSTCODE"))
+	w.want(shop, `{ track(number: "MNUMBERONE") `+fields+` }`, nil, want("OWNER"))
+	w.want(graph.Viewer{}, `{ track(number: "MNUMBERONE") { __typename } }`, nil, `{"track": {"__typename": "TrackNothing"}}`)
+}

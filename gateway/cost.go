@@ -446,6 +446,8 @@ func (w *priceWalker) length(field *ast.Field, f *fieldPrice) int64 {
 			}
 		case ast.ListValue:
 			longest = max(longest, int64(len(value.Children)))
+		case ast.ObjectValue:
+			longest = max(longest, 1) // stands for a list of one
 		}
 	}
 	if longest < 0 {
@@ -455,8 +457,8 @@ func (w *priceWalker) length(field *ast.Field, f *fieldPrice) int64 {
 }
 
 // lengthOf reads the value of a slicing argument: a number, a number in a
-// string, which execution takes as one too, or a list, by its length. A
-// number below zero is a length of zero.
+// string, which execution takes as one too, or a list, by its length. An object
+// stands for a list of one, and a number below zero is a length of zero.
 func lengthOf(v any) (n int64, ok bool) {
 	switch v := v.(type) {
 	case json.Number:
@@ -465,6 +467,8 @@ func lengthOf(v any) (n int64, ok bool) {
 		return parseLength(v)
 	case []any:
 		return int64(len(v)), true
+	case map[string]any:
+		return 1, true
 	}
 	return 0, false
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
 	"pgregory.net/rapid"
+
+	"github.com/milepost-gateway/milepost/graph/generated"
 )
 
 func testPrices(t testing.TB) (*ast.Schema, *prices) {
@@ -101,6 +104,51 @@ func TestPrices(t *testing.T) {
 				if again := p.priceOf(doc, doc.Operations[0], p.types["Query"], tt.variables); again != price {
 					t.Errorf("price %d, after validation %d", price, again)
 				}
+			}
+		})
+	}
+}
+
+// A list of inputs is priced by its length, and the longest that is allowed can
+// be answered.
+func TestPricesOfMutationLists(t *testing.T) {
+	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
+	p, err := readPrices(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits, err := Limits{}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := int64(limits.Cost) * point
+	const register = `mutation($in: [RegisterShipmentInput!]!) { registerShipments(input: $in) { created results { outcome shipment { id reference } userErrors { code path message { value } } } userErrors { code } } }`
+	item := map[string]any{"reference": "A"}
+	list := func(n int) any { return slices.Repeat([]any{item}, n) }
+	for _, tt := range []struct {
+		name, query string
+		in          any
+		want        string
+		fits        bool
+	}{
+		{"one", register, list(1), "11.1", true},
+		{"one that is no list", register, item, "11.1", true},
+		{"a hundred", register, list(100), "120", true},
+		{"a thousand", register, list(1000), "1110", true},
+		{"a thousand, nothing asked", `mutation($in: [RegisterShipmentInput!]!) { registerShipments(input: $in) { created } }`, list(1000), "110", true},
+		{"a thousand with lists of their own", `mutation($in: [RegisterShipmentInput!]!) { registerShipments(input: $in) { results { shipment { timeline(first: 20) { nodes { code } } } } } }`, list(1000), "22110", false},
+		{"a thousand events", `mutation($in: [ReportEventInput!]!) { reportEvents(input: $in) { results { outcome event { id code } userErrors { code path } } } }`, list(1000), "1110", true},
+		{"a hundred routes", `mutation($in: [RouteInput!]!) { upsertRoutes(input: $in) { results { outcome route { id } } } }`, list(100), "120", true},
+		{"in the document", `mutation { upsertRoutes(input: {code: "a"}) { results { route { id } } } }`, nil, "11.1", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			doc, err := parser.ParseQuery(&ast.Source{Input: tt.query})
+			if err != nil {
+				t.Fatal(err)
+			}
+			price := p.priceOf(doc, doc.Operations[0], p.types["Mutation"], map[string]any{"in": tt.in})
+			if got := string(points(price)); got != tt.want || (price <= most) != tt.fits {
+				t.Errorf("price %s, want %s; the limit is %d", got, tt.want, limits.Cost)
 			}
 		})
 	}

@@ -933,13 +933,13 @@ enum DeliveredTo {
 }
 `, BuiltIn: false},
 	{Name: "../schema/mutation.graphqls", Input: `"""
-What can be done. Each answers a payload with ` + "`" + `userErrors` + "`" + `; a list of inputs answers with a result for each, in the same order, and one bad item never stops a good one. A field here is null only if nothing was done, with a top-level error; so two mutations in one request cannot hide each other's result.
+What can be done. Each answers a payload with ` + "`" + `userErrors` + "`" + `; a list of inputs answers with a result for each, in the same order, and one bad item never stops a good one. An item costs 0.1 points, and what is asked of its result as much as anywhere: a call with 1,000 items may ask for the shipment or event of each, not for their lists. A field here is null only if nothing was done, with a top-level error; so two mutations in one request cannot hide each other's result.
 """
 type Mutation {
   "Makes shipments known. Idempotent by the merchant's reference: the same again changes nothing, a contradiction is CONFLICT."
-  registerShipments(input: [RegisterShipmentInput!]! @limit(min: 1, max: 1000)): RegisterShipmentsPayload @requiresScope(scope: SHIPMENTS_WRITE) @cost(weight: "10")
+  registerShipments(input: [RegisterShipmentInput!]! @limit(min: 1, max: 1000) @cost(weight: "0.1")): RegisterShipmentsPayload @requiresScope(scope: SHIPMENTS_WRITE) @cost(weight: "10") @listSize(slicingArguments: ["input"], sizedFields: ["results"])
   "Reports events by hand or by a partner. Idempotent by carrier, number, code and time."
-  reportEvents(input: [ReportEventInput!]! @limit(min: 1, max: 1000)): ReportEventsPayload @requiresScope(scope: EVENTS_WRITE) @cost(weight: "10")
+  reportEvents(input: [ReportEventInput!]! @limit(min: 1, max: 1000) @cost(weight: "0.1")): ReportEventsPayload @requiresScope(scope: EVENTS_WRITE) @cost(weight: "10") @listSize(slicingArguments: ["input"], sizedFields: ["results"])
   "Withdraws an event. It stays in the log, marked, and everything derived from it is derived again."
   retractEvent(input: RetractEventInput!): RetractEventPayload @requiresScope(scope: EVENTS_WRITE) @cost(weight: "10")
   "Gives a leg another number or carrier. Events of the old one stay with it."
@@ -947,7 +947,7 @@ type Mutation {
   "Asks carriers now, also for legs that were given up or ended. Tells what it did for each leg."
   refreshShipment(input: RefreshShipmentInput!): RefreshShipmentPayload @requiresScope(scope: SHIPMENTS_WRITE) @cost(weight: "20")
   "Makes or replaces routes by code."
-  upsertRoutes(input: [RouteInput!]! @limit(min: 1, max: 100)): UpsertRoutesPayload @requiresScope(scope: ROUTES_WRITE) @cost(weight: "10")
+  upsertRoutes(input: [RouteInput!]! @limit(min: 1, max: 100) @cost(weight: "0.1")): UpsertRoutesPayload @requiresScope(scope: ROUTES_WRITE) @cost(weight: "10") @listSize(slicingArguments: ["input"], sizedFields: ["results"])
 }
 
 "A shipment to be made known."
@@ -1039,7 +1039,7 @@ input RecipientInput {
 "A result for each shipment, in the order of the input."
 type RegisterShipmentsPayload {
   "The results."
-  results: [RegisterShipmentResult!]! @listSize(assumedSize: 10)
+  results: [RegisterShipmentResult!]!
   "How many were new."
   created: Int!
   "Mistakes in the request as a whole."
@@ -1047,7 +1047,7 @@ type RegisterShipmentsPayload {
 }
 
 "What became of one shipment."
-type RegisterShipmentResult {
+type RegisterShipmentResult @cost(weight: "0") {
   "Created, known already, or refused."
   outcome: WriteOutcome!
   "The shipment as stored; null if refused, except for CONFLICT, where it is the stored one."
@@ -1095,13 +1095,13 @@ input ReportEventInput {
 "A result for each event, in the order of the input."
 type ReportEventsPayload {
   "The results."
-  results: [ReportEventResult!]! @listSize(assumedSize: 10)
+  results: [ReportEventResult!]!
   "Mistakes in the request as a whole."
   userErrors: [UserError!]!
 }
 
 "What became of one event."
-type ReportEventResult {
+type ReportEventResult @cost(weight: "0") {
   "Created, known already, or refused."
   outcome: WriteOutcome!
   "The event; null if refused."
@@ -1199,13 +1199,13 @@ input RouteLegInput {
 "A result for each route, in the order of the input."
 type UpsertRoutesPayload {
   "The results."
-  results: [UpsertRouteResult!]! @listSize(assumedSize: 10)
+  results: [UpsertRouteResult!]!
   "Mistakes in the request as a whole."
   userErrors: [UserError!]!
 }
 
 "What became of one route."
-type UpsertRouteResult {
+type UpsertRouteResult @cost(weight: "0") {
   "Created, changed, unchanged or refused."
   outcome: WriteOutcome!
   "The route; null if refused."

@@ -58,6 +58,16 @@ func amount(in *model.MoneyInput, path ...string) (parcel.Money, []*parcel.Input
 	return m, nil
 }
 
+// oneLine refuses a name that is written over several lines or in columns:
+// lists and files show it as one word of a line. Other control characters were
+// refused when the input was read.
+func oneLine(path, s string) []*parcel.InputError {
+	if !strings.ContainsAny(s, "\t\r\n") {
+		return nil
+	}
+	return []*parcel.InputError{parcel.Invalidf(parcel.FaultMalformed, path, "has control characters")}
+}
+
 // registration translates one item; its faults have paths within the item.
 func (r *Resolver) registration(ctx context.Context, in *model.RegisterShipmentInput) (parcel.Registration, []*parcel.InputError, error) {
 	p := in.Parcel
@@ -71,6 +81,11 @@ func (r *Resolver) registration(ctx context.Context, in *model.RegisterShipmentI
 			DeclaredValue: declared, HSCodes: p.HsCodes, Attributes: p.Attributes, AttributesKnown: p.Attributes != nil,
 		},
 		Tags: in.Tags, Locale: value(in.Locale), Route: value(in.Route), RegisteredAt: value(in.RegisteredAt),
+	}
+	problems = append(problems, oneLine("reference", facts.Reference)...)
+	problems = append(problems, oneLine("order", facts.Order)...)
+	for i, tag := range facts.Tags {
+		problems = append(problems, oneLine("tags."+strconv.Itoa(i), tag)...)
 	}
 	for i, l := range in.Legs {
 		cost, bad := amount(l.Cost, "legs", strconv.Itoa(i), "cost")

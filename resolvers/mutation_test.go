@@ -60,6 +60,9 @@ func TestRegisterShipmentsItemByItem(t *testing.T) {
 		registration("ROUTE", object{"route": "no-such"}),
 		registration("OK2"),
 		registration("OK1"),
+		registration("TWO\nLINES"),
+		registration("A\x00NUL", object{"legs": []any{}}),
+		registration("ORDER", object{"order": "O\n1", "tags": []any{"a", "b\tc"}}),
 	}
 	refused := func(code string, path string) string {
 		return `{"outcome": "REFUSED", "userErrors": [{"code": "` + code + `", "path": [` + path + `], "isWarning": false}]}`
@@ -78,7 +81,10 @@ func TestRegisterShipmentsItemByItem(t *testing.T) {
 		refused("TOO_MANY", `"input", "7", "tags"`)+`,`+
 		refused("NOT_FOUND", `"input", "8", "route"`)+`,`+
 		taken(9, "CREATED", "")+`,`+
-		taken(10, "UNCHANGED", `, {"code": "DUPLICATE", "path": ["input", "10", "reference"], "isWarning": true}`)+`]}}`)
+		taken(10, "UNCHANGED", `, {"code": "DUPLICATE", "path": ["input", "10", "reference"], "isWarning": true}`)+`,`+
+		refused("MALFORMED", `"input", "11", "reference"`)+`,`+
+		refused("MALFORMED", `"input", "12", "reference"`)+`,`+
+		`{"outcome": "REFUSED", "userErrors": [{"code": "MALFORMED", "path": ["input", "13", "order"], "isWarning": false}, {"code": "MALFORMED", "path": ["input", "13", "tags", "1"], "isWarning": false}]}]}}`)
 
 	many := make([]any, 1001)
 	for i := range many {
@@ -203,6 +209,10 @@ func TestRoutes(t *testing.T) {
 	w.want(v, upsert, object{"in": []any{route("A", 10), route("B", 11), bad, route("B", 12)}}, `{"upsertRoutes": {"results": [`+shown("A", "UNCHANGED", "10")+`,`+shown("B", "UPDATED", "11")+`,
 		{"outcome": "REFUSED", "route": null, "userErrors": [{"code": "OUT_OF_RANGE", "path": ["input", "2", "legs", "0", "statedDays"], "isWarning": false}, {"code": "CARRIER_NOT_CONFIGURED", "path": ["input", "2", "legs", "1", "carrier"], "isWarning": true}]},
 		{"outcome": "REFUSED", "route": null, "userErrors": [{"code": "DUPLICATE", "path": ["input", "3", "code"], "isWarning": false}]}]}}`)
+	spread := route("D\nE", 1)
+	spread["name"], spread["legs"].([]any)[0].(object)["serviceLevel"] = "a\tb", "c\nd"
+	w.want(v, upsert, object{"in": []any{spread}}, `{"upsertRoutes": {"results": [{"outcome": "REFUSED", "route": null, "userErrors": [{"code": "MALFORMED", "path": ["input", "0", "code"], "isWarning": false},
+		{"code": "MALFORMED", "path": ["input", "0", "name"], "isWarning": false}, {"code": "MALFORMED", "path": ["input", "0", "legs", "0", "serviceLevel"], "isWarning": false}]}]}}`)
 	w.want(v, `{ routes { nodes { code legs(first: 1) { statedDays } } count { value } } some: routes(filter: { carriers: ["correios"], lane: { origin: "CN" }, states: [LIVE] }, first: 1) { nodes { code } pageInfo { hasNextPage } }
 		none: routes(filter: { serviceClasses: [EXPRESS] }) { nodes { code } } }`, nil,
 		`{"routes": {"nodes": [{"code": "A", "legs": [{"statedDays": 10}]}, {"code": "B", "legs": [{"statedDays": 11}]}], "count": {"value": 2}}, "some": {"nodes": [{"code": "A"}], "pageInfo": {"hasNextPage": true}}, "none": {"nodes": []}}`)

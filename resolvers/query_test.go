@@ -410,9 +410,33 @@ func TestNodes(t *testing.T) {
 		{"__typename": "TrackingEvent", "id": %q, "code": "WAREHOUSE_PACKED"}, null]}`, ids[0], ids[2], ids[3], ids[4], ids[6], ids[7], ids[8]))
 	w.want(v, fmt.Sprintf(`{ a: node(id: %q) { id } b: node(id: "x") { id } c: node(id: %q) { id } }`, event, leg), nil, fmt.Sprintf(`{"a": {"id": %q}, "b": null, "c": {"id": %q}}`, event, leg))
 
+	// One that no database takes does not fail the good ones beside it.
+	w.want(v, `query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, map[string]any{"ids": []any{ids[2], graph.MakeID(graph.TypeShipment, "\x00"), graph.MakeID(graph.TypeEvent, "\xff")}}, fmt.Sprintf(`{"nodes": [{"id": %q}, null, null]}`, ids[2]))
 	a := w.ask(v, `query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, map[string]any{"ids": anySlice(slices.Repeat([]string{"x"}, 101))})
 	if len(a.Errors) != 1 || a.Errors[0].Extensions["code"] != "INVALID_INPUT" {
 		t.Errorf("101 ids: %v", a.Errors)
+	}
+}
+
+// What databases refuse in a text is told to the one who sent it.
+func TestControlCharacters(t *testing.T) {
+	w := newWorld(t)
+	v := w.merchant("lantern")
+	for _, query := range []string{
+		`{ track(number: "BR100\u0000") { __typename } }`,
+		`{ track(number: "BR1000", carrier: "a\u0000") { __typename } }`,
+		`{ track(number: "BR1000", postcode: "\u0000") { __typename } }`,
+		`{ shipment(reference: "\u0000") { id } }`,
+		`{ shipments(filter: { references: ["a", "\u0000"] }) { nodes { id } } }`,
+		`{ shipments(filter: { search: "abc\u0000" }) { nodes { id } } }`,
+		`{ carrierScores(groupBy: [], filter: { carriers: ["\u0000"] }) { nodes { n } } }`,
+		`{ routes(filter: { carriers: ["\u0000"] }) { nodes { id } } }`,
+	} {
+		t.Run(query, func(t *testing.T) {
+			if a := w.ask(v, query, nil); len(a.Errors) != 1 || a.Errors[0].Extensions["code"] != "INVALID_INPUT" || a.Errors[0].Extensions["fault"] != "MALFORMED" {
+				t.Errorf("%s %v", a.Data, a.Errors)
+			}
+		})
 	}
 }
 

@@ -148,8 +148,12 @@ func (r *Resolver) judgeRoute(p *view.RoutePlan, stored, same []RouteRow) (parce
 	if p.Code == "" || p.Name == "" {
 		problems = append(problems, parcel.Invalidf(parcel.FaultRequired, "code", "code and name are needed"))
 	}
+	problems = append(problems, oneLine("code", p.Code)...)
+	problems = append(problems, oneLine("name", p.Name)...)
 	for i, l := range p.Legs {
 		at := fmt.Sprintf("legs.%d", i)
+		problems = append(problems, oneLine(at+".carrier", l.Carrier)...)
+		problems = append(problems, oneLine(at+".serviceLevel", l.ServiceLevel)...)
 		if _, known := r.carriers.Get(l.Carrier); !known {
 			e := parcel.Invalidf(parcel.FaultCarrierNotConfigured, at+".carrier", "there is no adapter for %q: its legs are planned and not followed", l.Carrier)
 			e.Warning = true

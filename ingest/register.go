@@ -174,10 +174,13 @@ func (t *registerTask) register(u *unit, r *registration) parcel.Registered {
 	u.shipments[s.ID].final = r.history.Final
 	for i := range s.Legs {
 		l := &s.Legs[i]
-		if l.Carrier == "" || l.Number == "" {
-			continue
+		switch {
+		case l.Number == "":
+		case l.Carrier == "":
+			u.holdUnnamed(s, l.Number)
+		default:
+			problems = append(problems, t.holdFor(u, s, i)...)
 		}
-		problems = append(problems, t.holdFor(u, s, i)...)
 	}
 	if !r.history.Recipient.IsZero() {
 		u.recipients = append(u.recipients, parcel.RecipientRow{MerchantID: t.merchant, ShipmentID: s.ID, Recipient: r.history.Recipient})
@@ -251,6 +254,16 @@ func (t *registerTask) holdFor(u *unit, s *parcel.Shipment, leg int) (problems [
 		}
 	}
 	return problems
+}
+
+// holdUnnamed gives a number of no known carrier to its shipment, so that the
+// shipment is found by it. Nobody is asked about such a number and no payload
+// speaks of it, so there is nothing to lock and no use of it to end.
+func (u *unit) holdUnnamed(s *parcel.Shipment, number string) {
+	u.holders = append(u.holders, parcel.HolderRow{
+		NumberKey: parcel.NumberKey{Number: number},
+		Holder:    parcel.Holder{MerchantID: s.MerchantID, ShipmentID: s.ID, Since: useSince(number, s.RegisteredAt)},
+	})
 }
 
 func warn(fault parcel.Fault, path, format string, args ...any) *parcel.InputError {

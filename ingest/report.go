@@ -378,7 +378,11 @@ func (t *numberTask) apply(u *unit) error {
 		u.limit(old, s.now.ID, u.now)
 		u.rest(old)
 	}
-	if key := (parcel.NumberKey{Carrier: t.carrier, Number: t.number}); key.Carrier != "" && key.Number != "" {
+	switch key := (parcel.NumberKey{Carrier: t.carrier, Number: t.number}); {
+	case key.Number == "":
+	case key.Carrier == "":
+		u.holdUnnamed(s.now, key.Number)
+	default:
 		if err := u.ensureNumber(key); err != nil {
 			return err
 		}

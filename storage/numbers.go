@@ -137,7 +137,8 @@ func (tx *Tx) HoldNumbers(ctx context.Context, keys []parcel.NumberKey) (map[par
 }
 
 // PutHolders ties numbers to shipments, or says since and until when they are
-// tied. The numbers must be held.
+// tied. The numbers must be held, except those of no carrier: they say only by
+// what a shipment is found.
 func (tx *Tx) PutHolders(ctx context.Context, rows []HolderRow) error {
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b HolderRow) int {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/milepost-gateway/milepost/parcel"
@@ -196,5 +197,33 @@ func TestMigrateTogether(t *testing.T) {
 			}
 			storagetest.Put(t, s, storagetest.NewParcel("shop", 1, 3))
 		})
+	}
+}
+
+// TestCloseLeavesOneFile: what was written is in the file itself when the store
+// is closed, and nothing lies beside it.
+func TestCloseLeavesOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shop.db")
+	s, err := storage.Open(t.Context(), "sqlite:"+path, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := storagetest.NewParcel("shop", 1, 5)
+	storagetest.Put(t, s, p)
+	if _, err := s.Shipments(t.Context(), storage.OfMerchant("shop"), []string{p.Shipment.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{path}, files); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 )
 
 // maxPrepared bounds the statements kept on one connection. Filters of lists
@@ -60,6 +61,18 @@ func (c *preparedConn) stmt(ctx context.Context, text string) (driver.Stmt, erro
 	}
 	c.stmts[text] = st
 	return st, nil
+}
+
+// Close closes the kept statements first: to SQLite a connection with open
+// statements stays one, and only the last to go brings the journal into the
+// file.
+func (c *preparedConn) Close() error {
+	var errs []error
+	for _, st := range c.stmts {
+		errs = append(errs, st.Close())
+	}
+	clear(c.stmts)
+	return errors.Join(append(errs, c.Conn.Close())...)
 }
 
 func (c *preparedConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {

@@ -232,10 +232,13 @@ func (s *Store) pool(c driver.Connector, name string, conns int) *sqlx.DB {
 // Close ends the store. Nothing may use it afterwards.
 func (s *Store) Close() error {
 	s.unzip.Close()
-	err := s.w.Close()
+	// Readers first: the last connection to an SQLite file brings its journal
+	// into it, which those that only read may not.
+	var err error
 	if s.r != nil && s.r != s.w {
-		err = errors.Join(err, s.r.Close())
+		err = s.r.Close()
 	}
+	err = errors.Join(err, s.w.Close())
 	if s.temporary != "" {
 		err = errors.Join(err, os.RemoveAll(s.temporary))
 	}

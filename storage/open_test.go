@@ -227,3 +227,40 @@ func TestCloseLeavesOneFile(t *testing.T) {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
+
+// TestPingTellsReadOnly: a store that answers and may not be written is not
+// well.
+func TestPingTellsReadOnly(t *testing.T) {
+	for _, c := range storagetest.Open(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			if err := c.Store.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var frozen *storage.Store
+			if c.Store.Dialect() == storage.SQLite {
+				frozen = c.Store
+				if err := frozen.Exec(t.Context(), "PRAGMA query_only = 1"); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				frozen = storagetest.Again(t, c.URL+"&default_transaction_read_only=on", storage.Options{})
+			}
+			err := frozen.Ping(t.Context())
+			if !errors.Is(err, parcel.ErrUnavailable) || !strings.Contains(err.Error(), "may") {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+// TestPingBesideAWriter: a file that another process is writing is well.
+func TestPingBesideAWriter(t *testing.T) {
+	c := storagetest.SQLite(t)
+	other := storagetest.Again(t, c.URL, storage.Options{})
+	err := other.Update(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		return c.Store.Ping(ctx)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -105,9 +105,10 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Ping(ctx); err != nil {
+	// What may only be read opens all the same; Ping tells.
+	if err := s.answers(ctx); err != nil {
 		_ = s.Close()
-		return nil, err
+		return nil, s.fail(ctx, "open", err)
 	}
 	return s, nil
 }
@@ -248,20 +249,53 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Ping tells whether the database answers; if not, the error unwraps to
-// parcel.ErrUnavailable.
+// Ping tells whether the database answers and may be written; if not, the error
+// unwraps to parcel.ErrUnavailable.
 func (s *Store) Ping(ctx context.Context) error {
-	// A ping of the pool may be answered from the driver's memory.
+	if err := s.answers(ctx); err != nil {
+		return s.fail(ctx, "ping", err)
+	}
+	if s.dialect == PostgreSQL {
+		var readOnly string
+		if err := s.w.QueryRowContext(ctx, "SHOW transaction_read_only").Scan(&readOnly); err != nil {
+			return s.fail(ctx, "ping", err)
+		}
+		if readOnly == "on" {
+			return fmt.Errorf("storage: ping: %w: %s may only be read; connect to the primary, as a user whose transactions may write", parcel.ErrUnavailable, s.name)
+		}
+		return nil
+	}
+	return s.writable(ctx)
+}
+
+// answers reads from each pool: a ping of one may be answered from the driver's
+// memory.
+func (s *Store) answers(ctx context.Context) error {
 	var one int
 	for _, db := range []*sqlx.DB{s.w, s.r} {
 		if err := db.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
-			return s.fail(ctx, "ping", err)
+			return err
 		}
 		if s.w == s.r {
 			break
 		}
 	}
 	return nil
+}
+
+// writable begins to write to an SQLite file and thinks better of it. Taking
+// the lock is not enough: for a file that may only be read SQLite opens a
+// transaction that reads, and says nothing.
+func (s *Store) writable(ctx context.Context) error {
+	t, err := s.w.BeginTxx(ctx, nil)
+	if err == nil {
+		_, err = t.ExecContext(ctx, "PRAGMA user_version = 0")
+		err = errors.Join(err, t.Rollback())
+	}
+	if err != nil && transient(err) {
+		return nil // another process holds the lock, and so may write
+	}
+	return s.fail(ctx, "ping", err)
 }
 
 // Dialect is the kind of database behind the store.

@@ -29,6 +29,7 @@ type commands struct {
 	Bench      benchCommand      `cmd:"" help:"Measure this build against a hand-written server."`
 	Carriers   carriersCommand   `cmd:"" help:"List carriers, try an account, identify a number, read a payload."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys."`
+	Merchants  merchantsCommand  `cmd:"" help:"List merchants, and set what shoppers see of them."`
 	Replay     replayCommand     `cmd:"" help:"Read kept payloads again, after a mapping was mended."`
 	Doctor     doctorCommand     `cmd:"" help:"Look for what is wrong with configuration, store and server."`
 	Completion completionCommand `cmd:"" help:"Print a completion script for bash, zsh or fish."`
@@ -295,6 +296,7 @@ type keysCommand struct {
 
 type keysCreate struct {
 	storeFlags
+	merchantFlags
 	Merchant string        `help:"Merchant whose key it is; made if new." required:"" placeholder:"NAME"`
 	Scopes   []string      `help:"What it may do: ${scopes}." default:"shipments:read,shipments:write,events:write"`
 	Name     string        `help:"What it is for, for the list." placeholder:"TEXT"`
@@ -302,7 +304,8 @@ type keysCreate struct {
 }
 
 func (keysCreate) Help() string {
-	return `The key goes to stdout, alone; the rest to stderr.
+	return `The key goes to stdout, alone; the rest to stderr. --track-public, --locale and --support-url are settings
+of the merchant, also of one that is there; see milepost merchants set.
 
 Examples:
   milepost keys create --merchant shop --scopes shipments:read,shipments:write
@@ -334,6 +337,47 @@ func (keysRevoke) Help() string { return "Example:\n  milepost keys revoke mp_k3
 
 func (c *keysRevoke) Run(ctx context.Context, con *console, log *slog.Logger) error {
 	return revokeKey(ctx, con, log, c)
+}
+
+// merchantFlags are the settings of a merchant; nil leaves one as it is.
+type merchantFlags struct {
+	TrackPublic *bool   `help:"Let a tracking number alone, without postcode, open the masked page." negatable:""`
+	Locale      *string `help:"Language of texts where the reader asks for none, such as pt-BR; empty for none." placeholder:"TAG"`
+	SupportURL  *string `name:"support-url" help:"Page where its shoppers find help; empty for none." placeholder:"URL"`
+}
+
+type merchantsCommand struct {
+	List merchantsList `cmd:"" help:"List merchants and their settings."`
+	Set  merchantsSet  `cmd:"" help:"Change settings of a merchant."`
+}
+
+type merchantsList struct {
+	storeFlags
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (merchantsList) Help() string { return "Example:\n  milepost merchants list" }
+
+func (c *merchantsList) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return listMerchants(ctx, con, log, c)
+}
+
+type merchantsSet struct {
+	storeFlags
+	Name string `arg:"" help:"The merchant's name."`
+	merchantFlags
+}
+
+func (merchantsSet) Help() string {
+	return `What is not named stays as it is.
+
+Examples:
+  milepost merchants set shop --track-public --locale pt-BR
+  milepost merchants set shop --no-track-public --support-url https://shop.example/help`
+}
+
+func (c *merchantsSet) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return setMerchant(ctx, con, log, c)
 }
 
 type replayCommand struct {

@@ -58,6 +58,9 @@ func createKey(ctx context.Context, con *console, log *slog.Logger, c *keysCreat
 	if c.Expires < 0 {
 		return badUsage("--expires: %s lies in the past", c.Expires)
 	}
+	if err := c.check(ctx); err != nil {
+		return err
+	}
 	s, err := openStore(ctx, log, c.Store, !c.NoMigrate)
 	if err != nil {
 		return err
@@ -69,6 +72,12 @@ func createKey(ctx context.Context, con *console, log *slog.Logger, c *keysCreat
 	}
 	if made {
 		con.note("merchant %s is new", m.Name)
+	}
+	if err := c.settle(ctx, s, &m); err != nil {
+		return err
+	}
+	if !c.none() {
+		con.note("%s", merchantLine(m))
 	}
 	secret, prefix, hash := gateway.NewKey()
 	now := con.wall.Now()

@@ -46,7 +46,7 @@ func (s *Spec) check() error {
 	case s.Codes == nil || s.Codes.Version() == "":
 		return fmt.Errorf("a code table with a version is needed")
 	case s.New == nil || s.Fake == nil:
-		return fmt.Errorf("New and Fake are needed")
+		return fmt.Errorf("functions New and Fake are needed")
 	case len(s.Kinds) == 0:
 		return fmt.Errorf("payload kinds are needed")
 	case s.BaseURL != "" && s.Batch < 1:

@@ -538,6 +538,15 @@ func compareStart(a, b *Leg) int {
 	}
 }
 
+// letsGo tells whether a code is a carrier letting a parcel out of its hands.
+func letsGo(c Code) bool {
+	switch c {
+	case CodeWarehouseDispatched, CodeHandedToLinehaul, CodeOriginCountryDeparted, CodeImportExchangeDeparted, CodeLastMileAccepted:
+		return true
+	}
+	return false
+}
+
 // handovers finds where custody passes from one carrier or number to another.
 // The gap counts against the carrier that has not been relieved: a parcel that
 // nobody has accepted is still in the hands of the one that let it go.
@@ -552,7 +561,11 @@ func (f *folder) handovers() {
 		if prev >= 0 && legs[prev].Return == l.Return && (legs[prev].Carrier != l.Carrier || legs[prev].Number != l.Number) && legs[prev].FirstEvent >= 0 {
 			h := Handover{From: prev, To: i, Released: legs[prev].LastEvent, Accepted: l.FirstEvent, CountsAgainst: prev,
 				NumberChanged: legs[prev].Number != l.Number, Rule: "handover.until_accepted"}
-			if l.FirstEvent >= 0 && l.FirstEvent < h.Released {
+			switch {
+			case l.FirstEvent < 0 && !letsGo(f.j.Events[h.Released].Read):
+				// Still in its hands, as far as it says.
+				h.Released = -1
+			case l.FirstEvent >= 0 && l.FirstEvent < h.Released:
 				// The next carrier was heard before the last word of the one
 				// before: what remains after acceptance is late paper, not
 				// custody.

@@ -353,3 +353,31 @@ func TestChanges(t *testing.T) {
 		t.Errorf("no difference told %d rows", n)
 	}
 }
+
+func TestHandoverIsReleasedWhenLetGo(t *testing.T) {
+	s := shipment("CN", "BR")
+	held := scan{hour: 20, code: parcel.CodeImportCustomsPresented, next: "correios/NL1BR"}
+	left := scan{hour: 30, code: parcel.CodeLastMileAccepted}
+	taken := scan{hour: 54, code: parcel.CodeOutForDelivery, carrier: "correios", number: "NL1BR"}
+	start := scan{hour: 1, code: parcel.CodeOriginCountryDeparted}
+	for _, c := range []struct {
+		name               string
+		scans              []scan
+		released, accepted bool
+	}{
+		{"named, and still in the first carrier's hands", []scan{start, held}, false, false},
+		{"let go, and not yet taken on", []scan{start, held, left}, true, false},
+		{"taken on", []scan{start, held, left, taken}, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := parcel.Fold(s, nil, rowsOf(c.scans))
+			if len(j.Handovers) != 1 {
+				t.Fatalf("%d handovers: %+v", len(j.Handovers), j.Handovers)
+			}
+			h := j.Handovers[0]
+			if (h.Released >= 0) != c.released || (h.Accepted >= 0) != c.accepted || !h.NumberChanged {
+				t.Errorf("%+v", h)
+			}
+		})
+	}
+}

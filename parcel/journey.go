@@ -1,6 +1,7 @@
 package parcel
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"slices"
@@ -294,6 +295,12 @@ func (s *Shipment) applies(m Milestone, short bool) bool {
 	default:
 		return !short
 	}
+}
+
+// LegKey is the key of the leg that d declares, for as long as no event has told
+// another stage for it.
+func (d *DeclaredLeg) LegKey() string {
+	return legKey(d.Carrier, d.Number, cmp.Or(d.Stage, StageFirstMile), false)
 }
 
 // legKey is the name of a leg: the same set of events gives the same keys in

@@ -129,7 +129,7 @@ func FuzzNormalizeNumber(f *testing.F) {
 			t.Errorf("NormalizeNumber(%q) = %q lost a zero", s, once)
 		}
 		ParseS10(once)
-		CheckUPS(once)
+		_, _ = CheckUPS(once)
 		hints := LookAlikes(s)
 		if len(hints) > numberMaxLookAlikes || slices.Contains(hints, once) {
 			t.Errorf("LookAlikes(%q) = %q", s, hints)

@@ -51,3 +51,52 @@ func TestEveryDeclaredNumberIsFound(t *testing.T) {
 		}
 	})
 }
+
+// A change of number whose answer was lost is made once, however often it is
+// asked for.
+func TestChangeNumberIsIdempotent(t *testing.T) {
+	eachStore(t, func(t *testing.T, w *world) {
+		const before, after = "RB518204643CN", "RB518204475CN"
+		for _, tt := range []struct {
+			name   string
+			leg    parcel.DeclaredLeg
+			heard  bool
+			change parcel.NumberChange
+		}{
+			{"number, before anything happened", leg("russian-post", before), false, parcel.NumberChange{Number: after}},
+			{"number, after something happened", leg("russian-post", before), true, parcel.NumberChange{Number: after}},
+			{"carrier alone", leg("russian-post", before), false, parcel.NumberChange{Carrier: "china-post"}},
+			{"both", leg("russian-post", before), false, parcel.NumberChange{Carrier: "yanwen", Number: "YANWEN0001"}},
+			{"first number of a carrier", leg("russian-post", ""), false, parcel.NumberChange{Number: after}},
+			{"first number of nobody", leg("", ""), false, parcel.NumberChange{Number: after}},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				s := w.register(tt.name, "CN", "RU", tt.leg)
+				if tt.heard {
+					w.accept(kinded(t, sample(t, "russian-post", "", "single-exception-customs-refusal.xml")))
+					s = w.read(s.ID)
+				}
+				c := tt.change
+				c.ShipmentID, c.LegKey = s.ID, s.Journey.Legs[0].Key
+				out, key, err := w.ingest.ChangeNumber(t.Context(), w.merchant, c)
+				if err != nil || out.Outcome != parcel.WriteUpdated || key == "" {
+					t.Fatalf("%+v, %q, %v", out, key, err)
+				}
+				want := w.read(s.ID).Facts
+				for range 2 {
+					again, keyAgain, err := w.ingest.ChangeNumber(t.Context(), w.merchant, c)
+					if err != nil || again.Outcome != parcel.WriteUnchanged || keyAgain != key {
+						t.Errorf("again: %s %v, leg %q, %v; want UNCHANGED and leg %q", again.Outcome, again.Problems, keyAgain, err, key)
+					}
+				}
+				if diff := cmp.Diff(want, w.read(s.ID).Facts); diff != "" {
+					t.Errorf("asked for again, it changed something (-first +again):\n%s", diff)
+				}
+				c.LegKey = "NOSUCHLEG"
+				if out, _, err := w.ingest.ChangeNumber(t.Context(), w.merchant, c); err != nil || out.Outcome != parcel.WriteRefused {
+					t.Errorf("a leg that never was: %+v, %v", out, err)
+				}
+			})
+		}
+	})
+}

@@ -339,6 +339,11 @@ func (t *numberTask) apply(u *unit) error {
 	}
 	i := slices.IndexFunc(s.now.Journey.Legs, func(l parcel.Leg) bool { return l.Key == t.change.LegKey })
 	if i < 0 {
+		if d := t.madeBefore(s.now); d != nil {
+			t.carrier, t.number = d.Carrier, d.Number
+			t.out = parcel.Registered{Outcome: parcel.WriteUnchanged, Shipment: s.now}
+			return nil
+		}
 		return t.refuse(parcel.FaultNotFound, "leg", "there is no such leg")
 	}
 	leg := s.now.Journey.Legs[i]
@@ -350,7 +355,11 @@ func (t *numberTask) apply(u *unit) error {
 		t.carrier = t.g.carrierOf(t.number)
 	}
 	t.carrier = cmp.Or(t.carrier, leg.Carrier)
-	if t.number == leg.Number && t.carrier == leg.Carrier {
+	if t.number == leg.Number && t.carrier == leg.Carrier || slices.ContainsFunc(s.now.Legs, func(d parcel.DeclaredLeg) bool {
+		// The old leg stays where something happened on it, and is named again
+		// by a caller whose answer was lost.
+		return d.ReplacedBy == "" && d.Replaces == leg.Number && d.Number == t.number && d.Carrier == t.carrier && d.Stage == leg.Stage
+	}) {
 		t.out = parcel.Registered{Outcome: parcel.WriteUnchanged, Shipment: s.now}
 		return nil
 	}
@@ -389,6 +398,27 @@ func (t *numberTask) apply(u *unit) error {
 		u.hold(key, parcel.Holder{MerchantID: t.merchant, ShipmentID: s.now.ID, Since: useSince(key.Number, s.now.RegisteredAt)})
 	}
 	t.out = parcel.Registered{Outcome: parcel.WriteUpdated, Shipment: s.now}
+	return nil
+}
+
+// madeBefore finds the declared leg that the same change made, where the leg it
+// names is gone with it: a caller whose answer was lost asks again. It is nil
+// where there was no such leg, or its number has been corrected once more.
+func (t *numberTask) madeBefore(s *parcel.Shipment) *parcel.DeclaredLeg {
+	for i := range s.Legs {
+		old := &s.Legs[i]
+		if old.ReplacedBy == "" || old.LegKey() != t.change.LegKey {
+			continue
+		}
+		// A change of the carrier alone keeps the number.
+		number := cmp.Or(t.change.Number, old.Number)
+		for k := range s.Legs {
+			d := &s.Legs[k]
+			if d.ReplacedBy == "" && d.Replaces == old.Number && d.Number == number && (t.change.Carrier == "" || d.Carrier == t.change.Carrier) {
+				return d
+			}
+		}
+	}
 	return nil
 }
 

@@ -14,7 +14,11 @@ import (
 // connections mode of the GraphQL over SSE protocol, one operation for each
 // request. A comment is sent where nothing else was for a while, so that
 // nobody between here and the client takes the silence for the end.
+//
+// An event of a subscription that asks for its cursor has it as its id, so that
+// a client which comes back with the header Last-Event-ID goes on behind it.
 func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request, op *operation) {
+	goOnAfter(op, r.Header.Get(lastEventID))
 	ctx, cancel := context.WithCancelCause(graphContext(r.Context(), op.caller))
 	defer cancel(nil)
 	s := &eventStream{
@@ -35,7 +39,11 @@ func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request, op *operat
 	}
 	var body []byte
 	err := g.stream(ctx, op, func(response *graphql.Response) error {
-		body = append(body[:0], "event: next\ndata: "...)
+		body = append(body[:0], "event: next\n"...)
+		if cursor := cursorOf(op, response.Data); cursor != "" {
+			body = append(append(append(body, "id: "...), cursor...), '\n')
+		}
+		body = append(body, "data: "...)
 		body = appendResponse(body, response, op.price, true)
 		body = append(body, "\n\n"...)
 		return s.send(body)

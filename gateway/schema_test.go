@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -62,7 +63,8 @@ type ScoreConnection { rows: [Score!]! }
 type Score implements Node @cost(weight: "2") { id: ID! value: Float }
 input EchoInput { text: String heavy: String @cost(weight: "3") inner: EchoInput list: [EchoInput!] }
 type Mutation { touch(n: Int): Int! }
-type Subscription { ticks(count: Int = 3): Tick! forever: Tick! refused: Tick! expires: Tick! }
+type Subscription { ticks(count: Int = 3): Tick! forever: Tick! refused: Tick! expires: Tick! log(after: String): Entry! }
+type Entry { cursor: String! n: Int! }
 type Tick { n: Int! }
 `
 
@@ -119,6 +121,12 @@ func (s *testSchema) subscribe(ctx context.Context, op *graphql.OperationContext
 		count, _ = field.ArgumentMap(op.Variables)["count"].(int64)
 	}
 	n := int64(0)
+	if field.Name == "log" { // three entries, whose cursors are c1 to c3
+		if after, ok := field.ArgumentMap(op.Variables)["after"].(string); ok {
+			n, _ = strconv.ParseInt(strings.TrimPrefix(after, "c"), 10, 64)
+		}
+		count = 3
+	}
 	return func(ctx context.Context) *graphql.Response {
 		if n++; n > count {
 			return nil
@@ -133,6 +141,17 @@ func (s *testSchema) subscribe(ctx context.Context, op *graphql.OperationContext
 			case <-ctx.Done():
 				return nil
 			}
+		}
+		if field.Name == "log" {
+			entry := map[string]any{}
+			for _, f := range graphql.CollectFields(op, field.Selections, []string{"Entry"}) {
+				entry[f.Alias] = map[string]any{"cursor": fmt.Sprint("c", n), "n": n}[f.Name]
+			}
+			data, err := json.Marshal(map[string]any{field.Alias: entry})
+			if err != nil {
+				panic(err)
+			}
+			return &graphql.Response{Data: data}
 		}
 		return &graphql.Response{Data: fmt.Appendf(nil, `{%q:{"n":%d}}`, field.Alias, n)}
 	}

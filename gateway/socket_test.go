@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -481,6 +482,58 @@ func TestEventStream(t *testing.T) {
 		e.body.Close()
 		until(t, "the stream has ended", func() bool { return g.Stats().Subs == 0 && g.Stats().Sockets == 0 })
 	})
+}
+
+// A client that lost its stream goes on where it was, by the id of the last
+// event that it saw.
+func TestEventIDs(t *testing.T) {
+	g := start(t, nil)
+	const all = "1 2 3"
+	for _, tt := range []struct {
+		name, query string
+		variables   map[string]any
+		last        string
+		ids, ns     string
+	}{
+		{"from the beginning", "subscription { log { cursor n } }", nil, "", "c1 c2 c3", all},
+		{"without a cursor there are no ids", "subscription { log { n } }", nil, "", "", all},
+		{"renamed", "subscription { a: log { b: cursor n } }", nil, "", "c1 c2 c3", all},
+		{"in fragments", "subscription { ...f } fragment f on Subscription { log { ... on Entry { ...g } n } } fragment g on Entry { cursor }", nil, "", "c1 c2 c3", all},
+		{"behind the first", "subscription { log { cursor n } }", nil, "c1", "c2 c3", "2 3"},
+		{"rather than where the document says", `subscription { log(after: "c0") { cursor n } }`, nil, "c2", "c3", "3"},
+		{"rather than where a variable says", `subscription($a: String) { log(after: $a) { cursor n } }`, map[string]any{"a": "c0"}, "c2", "c3", "3"},
+		{"behind the second, in fragments", "subscription { ...f } fragment f on Subscription { ... { log { cursor n } } }", nil, "c2", "c3", "3"},
+		{"what cannot go on", "subscription { ticks(count: 2) { n } }", nil, "c1", "", "1 2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			variables, _ := json.Marshal(tt.variables)
+			get := "/graphql?" + url.Values{"query": {tt.query}, "variables": {string(variables)}}.Encode()
+			if tt.variables == nil {
+				get = "/graphql?" + url.Values{"query": {tt.query}}.Encode()
+			}
+			for method, a := range map[string]answer{
+				"POST": g.ask(tt.query, tt.variables, "Accept: text/event-stream", "Last-Event-ID: "+tt.last),
+				"GET":  g.do(g.request(http.MethodGet, get, "", "Accept: text/event-stream", "Last-Event-ID: "+tt.last)),
+			} {
+				var ids, ns []string
+				for line := range strings.Lines(a.body) {
+					line = strings.TrimSuffix(line, "\n")
+					if id, ok := strings.CutPrefix(line, "id: "); ok {
+						ids = append(ids, id)
+					}
+					if _, n, ok := strings.Cut(line, `"n":`); ok {
+						ns = append(ns, n[:1])
+					}
+				}
+				if got := strings.Join(ids, " "); got != tt.ids {
+					t.Errorf("%s: ids %q, want %q: %s", method, got, tt.ids, a.body)
+				}
+				if got := strings.Join(ns, " "); got != tt.ns {
+					t.Errorf("%s: events %q, want %q: %s", method, got, tt.ns, a.body)
+				}
+			}
+		})
+	}
 }
 
 func TestDrainOfStreams(t *testing.T) {

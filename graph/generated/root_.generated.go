@@ -2543,7 +2543,7 @@ type ShipmentEdge @cost(weight: "0") {
 }
 `, BuiltIn: false},
 	{Name: "../schema/subscription.graphqls", Input: `"""
-What can be followed. Every stream reads the change log: in its order, each row once, from ` + "`" + `after` + "`" + ` on, then live. Null begins now. A cursor older than the log ends the stream with CURSOR_EXPIRED and names the oldest place kept; nothing is skipped in silence. Rights are checked for each row when it is sent.
+What can be followed. Every stream reads the change log: in its order, each row once, from ` + "`" + `after` + "`" + ` on, then live. Null begins now. A cursor older than the log ends the stream with CURSOR_EXPIRED and names the oldest place kept; nothing is skipped in silence. Rights are checked for each row when it is sent. Over an event stream (SSE) a row whose ` + "`" + `cursor` + "`" + ` is asked for has it as the event's id, and the header ` + "`" + `Last-Event-ID` + "`" + ` takes the place of ` + "`" + `after` + "`" + `: a browser that lost the stream goes on where it was.
 """
 type Subscription {
   "Milestones as they move, and with them outcomes, changed numbers and retractions."

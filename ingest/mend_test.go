@@ -1,7 +1,9 @@
 package ingest_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -97,6 +99,37 @@ func TestChangeNumberIsIdempotent(t *testing.T) {
 					t.Errorf("a leg that never was: %+v, %v", out, err)
 				}
 			})
+		}
+	})
+}
+
+// What somebody reports may lie before the registration, but not in another
+// age.
+func TestReportLongAgo(t *testing.T) {
+	eachStore(t, func(t *testing.T, w *world) {
+		s := w.register("r", "CN", "BR", leg("correios", "LB604182353CN"))
+		at := func(when time.Time) parcel.Report {
+			return parcel.Report{ShipmentID: s.ID, Observation: parcel.Observation{Code: parcel.CodePickedUp, Occurred: parcel.ReportedMoment("", when)}}
+		}
+		first := s.RegisteredAt.AddDate(0, 0, -400)
+		reports := []parcel.Report{at(time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC)), at(first.Add(-time.Second)), at(first), at(s.RegisteredAt.AddDate(0, 0, -30))}
+		out, err := w.ingest.Report(t.Context(), w.merchant, reports)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, old := range []bool{true, true, false, false} {
+			refused := out[i].Outcome == parcel.WriteRefused && len(out[i].Problems) == 1 &&
+				out[i].Problems[0].Fault == parcel.FaultOutOfRange && slices.Equal(out[i].Problems[0].Path, []string{"localTime"})
+			if refused != old || !old && out[i].Outcome != parcel.WriteCreated {
+				t.Errorf("%s: %s %v", reports[i].Observation.Occurred.At, out[i].Outcome, out[i].Problems)
+			}
+		}
+		done, err := w.ingest.Retract(t.Context(), w.merchant, parcel.Correction{EventID: out[3].EventID, Kind: parcel.RetractionIncorrect, ReplaceWith: &reports[0]})
+		if err != nil || done.Outcome != parcel.WriteRefused || len(done.Problems) != 1 || !slices.Equal(done.Problems[0].Path, []string{"replaceWith", "localTime"}) {
+			t.Errorf("in place of another: %s %v, %v", done.Outcome, done.Problems, err)
+		}
+		if n := len(w.read(s.ID).Journey.Events); n != 2 {
+			t.Errorf("%d events are kept, want 2", n)
 		}
 	})
 }

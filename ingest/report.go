@@ -36,6 +36,23 @@ func (g *Ingest) Report(ctx context.Context, merchantID string, in []parcel.Repo
 // east is a day ahead.
 const aheadOfNow = 26 * time.Hour
 
+// How long before its registration anything may have happened to a parcel: a
+// number of the post rests for a year, and a merchant may register a month late.
+// What is older is a slip of the pen, and would reach into another parcel's use
+// of the number.
+const beforeRegistration = 400 * 24 * time.Hour
+
+// tooOld refuses a report of what happened long before the shipment was
+// registered; nil if it is not that old.
+func tooOld(s *parcel.Shipment, o *parcel.Observation) *parcel.InputError {
+	first := s.RegisteredAt.Add(-beforeRegistration)
+	if !o.Occurred.Latest().Before(first) {
+		return nil
+	}
+	return parcel.Invalidf(parcel.FaultOutOfRange, "localTime", "%s lies more than 400 days before the shipment was registered; the earliest day that is taken is %s",
+		o.Occurred.Written(), first.Format(parcel.DayLayout))
+}
+
 func (g *Ingest) checkReport(r *parcel.Report, now time.Time) []*parcel.InputError {
 	c := checker{}
 	r.Key.Number = parcel.NormalizeNumber(r.Key.Number)
@@ -101,6 +118,9 @@ func (g *Ingest) tellReport(u *unit, merchantID string, r *parcel.Report) parcel
 	id, problem := u.shipmentOf(merchantID, r)
 	if problem != nil {
 		return parcel.Reported{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{problem}}
+	}
+	if p := tooOld(u.shipments[id].now, &r.Observation); p != nil {
+		return parcel.Reported{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{p}}
 	}
 	o := completeReport(r)
 	out := parcel.Reported{Outcome: parcel.WriteUnchanged, ShipmentID: id, EventID: EventID(id, o.Key())}
@@ -210,6 +230,12 @@ func (t *retractTask) apply(u *unit) error {
 	if e.Retracted != nil && e.Retracted.Kind != parcel.RetractionByCarrier {
 		t.out = refusedReport(parcel.Invalidf(parcel.FaultWrongState, "event", "the event was withdrawn on %s", e.Retracted.At.Format(time.RFC3339)))
 		return nil
+	}
+	if rep := t.correction.ReplaceWith; rep != nil {
+		if p := tooOld(s.now, &rep.Observation); p != nil {
+			t.out = refusedReport(p.Under("replaceWith"))
+			return nil
+		}
 	}
 	r := parcel.Retraction{Target: e.EventKey, Kind: t.correction.Kind, Reason: t.correction.Reason, At: u.now.UTC().Truncate(time.Microsecond)}
 	if t.correction.ReplaceWith != nil {

@@ -26,9 +26,11 @@ type Hooks interface {
 	Push(ctx context.Context, carrier, endpoint string, d Delivery) (status int, contentType string, body []byte)
 }
 
-// serveHook is the door for carriers. What is behind an endpoint is not told
-// to those who guess: all that is wrong before the delivery is verified looks
-// the same from outside.
+// serveHook is the door for carriers. A carrier and an endpoint that do not
+// exist answer alike, so that guessing finds neither. What is behind an endpoint
+// that exists answers in its carrier's own form, also to what it does not
+// believe: an endpoint is a secret, and whoever knows it learns no more from
+// its refusals than that it is there.
 func (g *Gateway) serveHook(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

@@ -108,10 +108,13 @@ const numberMaxLookAlikes = 8
 
 // LookAlikes suggests other readings of a number that found nothing, for a
 // hint such as "did you mean": O and 0, I and 1 exchanged, and Cyrillic
-// letters replaced by the Latin ones they look like. Readings whose check
-// digit is right (S10, UPS) come first; at most 8 are returned, never the
-// number itself, and nil if there is none. The number is normalised first;
-// numbers of more than 40 bytes have no look-alikes.
+// letters replaced by the Latin ones they look like. A reading is better than
+// the number where its check digit is right (S10, UPS), or where it has such a
+// form and the number has none: where there are better readings, only the best
+// are returned, and a number of such a form has no others. Which of the rest are
+// numbers of some carrier is the caller's to judge. At most 8 are returned,
+// best first, never the number itself, and nil if there is none. The number is
+// normalised first; numbers of more than 40 bytes have no look-alikes.
 func LookAlikes(number string) []string {
 	number = NormalizeNumber(number)
 	if len(number) > 40 {
@@ -137,7 +140,33 @@ func LookAlikes(number string) []string {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b string) int { return numberRank(a) - numberRank(b) })
+	own := numberRank(number)
+	if own < rankNoForm {
+		// Where the form has a place for both, a letter for a digit is one try
+		// among many at a fitting check digit, not what someone mistyped.
+		found = slices.DeleteFunc(found, func(s string) bool { return numberLettered(number, s) })
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	switch best := numberRank(found[0]); {
+	case best < own:
+		found = slices.DeleteFunc(found, func(s string) bool { return numberRank(s) > best })
+	case own < rankNoForm:
+		return nil
+	}
 	return found[:min(len(found), numberMaxLookAlikes):min(len(found), numberMaxLookAlikes)]
+}
+
+// numberLettered tells whether a reading of a number, of the same length, has a
+// letter for one of its digits.
+func numberLettered(number, reading string) bool {
+	for i := range len(number) {
+		if numberDigit(number[i]) && numberLetter(reading[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // numberAsS10 returns s with letters and digits where S10 wants them, if
@@ -158,15 +187,24 @@ func numberAsS10(s string) string {
 	return string(b)
 }
 
-// numberRank is 0 for a number whose check digit is right, else 1.
+// How well a number fits a form that has a check digit, best first.
+const (
+	rankCheckRight = iota
+	rankCheckWrong
+	rankNoForm
+)
+
 func numberRank(s string) int {
-	if s10, ok := ParseS10(s); ok && s10.CheckValid {
-		return 0
+	s10, isS10 := ParseS10(s)
+	valid, isUPS := CheckUPS(s)
+	switch {
+	case isS10 && s10.CheckValid, valid:
+		return rankCheckRight
+	case isS10, isUPS:
+		return rankCheckWrong
+	default:
+		return rankNoForm
 	}
-	if valid, _ := CheckUPS(s); valid {
-		return 0
-	}
-	return 1
 }
 
 func numberSwap(c byte) byte {

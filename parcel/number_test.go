@@ -140,28 +140,24 @@ func FuzzNormalizeNumber(f *testing.F) {
 func TestLookAlikes(t *testing.T) {
 	for _, tc := range []struct {
 		name, number string
-		want         []string
+		want         []string // all of them, but for those past the eighth
 	}{
 		{"nothing to exchange", "LZ742233656CN", nil},
+		{"right, with digits that may be exchanged", "LZ741203656CN", nil},
+		{"right, of UPS", "1Z4X7E926844102758", nil},
+		{"wrong, of UPS, where a letter for a digit would fit", "1Z4X7E926844102768", nil},
+		{"a wrong check digit that no exchange mends", "LZ741203657CN", nil},
+		{"a form without a check digit", "AB1", []string{"ABI"}},
 		{"empty", "", nil},
 		{"too long", strings.Repeat("O", 41), nil},
-		{"letters among the digits", "LZ74I2O3656CN", []string{"LZ741203656CN", "LZ7412O3656CN", "LZ74I203656CN"}},
+		{"letters among the digits", "LZ74I2O3656CN", []string{"LZ741203656CN"}},
 		{"digit among the letters", "L0442233654CN", []string{"LO442233654CN"}},
 		{"Cyrillic", "РВ518242475СН", []string{"PB518242475CH"}},
-		{"UPS", "IZ4X7E926844I02758", []string{"1Z4X7E926844102758", "1Z4X7E926844I02758", "IZ4X7E926844102758", "IZ4X7E926844IO2758"}},
+		{"UPS", "IZ4X7E926844I02758", []string{"1Z4X7E926844102758"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := LookAlikes(tc.number)
-			for _, want := range tc.want {
-				if !slices.Contains(got, want) {
-					t.Errorf("LookAlikes(%q) = %q lacks %q", tc.number, got, want)
-				}
-			}
-			if len(tc.want) == 0 && len(got) != 0 {
-				t.Errorf("LookAlikes(%q) = %q, want none", tc.number, got)
-			}
-			if len(tc.want) > 0 && got[0] != tc.want[0] {
-				t.Errorf("LookAlikes(%q) begins with %q, want %q", tc.number, got[0], tc.want[0])
+			if got := LookAlikes(tc.number); !slices.Equal(got, tc.want) {
+				t.Errorf("LookAlikes(%q) = %q, want %q", tc.number, got, tc.want)
 			}
 		})
 	}

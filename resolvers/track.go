@@ -151,9 +151,11 @@ func (d *door) choice(open []opened) (view.TrackChoice, bool) {
 // is registered shows in none of them.
 func (d *door) hints() []view.Hint {
 	var out []view.Hint
+	known := d.r.likeness(d.number)
 	for _, other := range parcel.LookAlikes(d.number) {
-		// Another reading helps only where it is a number of some carrier.
-		if len(d.r.Identify(other)) > 0 {
+		// Another reading helps only where it is sooner a number of some
+		// carrier than what was typed.
+		if d.r.likeness(other) > known {
 			out = append(out, view.Hint{Kind: view.HintLookAlike, Meant: other, Lens: d.lens})
 		}
 	}
@@ -162,10 +164,18 @@ func (d *door) hints() []view.Hint {
 	if isS10 && !s10.CheckValid || isUPS && !upsValid {
 		out = append(out, view.Hint{Kind: view.HintCheckDigit, Lens: d.lens})
 	}
-	if len(d.r.Identify(d.number)) == 0 {
+	if known == 0 {
 		out = append(out, view.Hint{Kind: view.HintPattern, Lens: d.lens})
 	}
 	return out
+}
+
+// likeness is how sure it is, from 0 to 1, that a number is some carrier's.
+func (r *Resolver) likeness(number string) (most float64) {
+	for _, g := range r.Identify(number) {
+		most = max(most, g.Confidence)
+	}
+	return most
 }
 
 // guesses are the carriers whose number it may be.

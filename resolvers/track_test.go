@@ -28,3 +28,17 @@ func TestACrowdHidesNoParcel(t *testing.T) {
 	w.want(shop, `{ track(number: "MNUMBERONE") `+fields+` }`, nil, want("OWNER"))
 	w.want(graph.Viewer{}, `{ track(number: "MNUMBERONE") { __typename } }`, nil, `{"track": {"__typename": "TrackNothing"}}`)
 }
+
+// A number that is right as typed is not told that it may be another.
+func TestNoHintWithoutNeed(t *testing.T) {
+	w := newWorld(t)
+	for number, want := range map[string]string{
+		"LZ741203656CN": `[]`,
+		"LZ741203657CN": `[{"kind": "CHECK_DIGIT", "suggestion": null}]`,
+		"LZ74I2O3656CN": `[{"kind": "LOOK_ALIKE", "suggestion": "LZ741203656CN"}, {"kind": "PATTERN", "suggestion": null}]`,
+		"AB10":          `[{"kind": "PATTERN", "suggestion": null}]`,
+	} {
+		w.want(graph.Viewer{}, `query($n: String!) { track(number: $n) { ... on TrackNothing { hints { kind suggestion } } } }`,
+			map[string]any{"n": number}, `{"track": {"hints": `+want+`}}`)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/graph/view"
@@ -79,14 +80,24 @@ func (d *door) proofFor(ctx context.Context, s *parcel.Shipment) (view.ProofLeve
 // foldPostcode is the form in which postcodes are compared.
 func foldPostcode(s string) string { return parcel.FoldPostcode(s) }
 
+// nothingTakes is the least wall time that finding nothing takes: longer than
+// the work, so that the wait does not tell a wrong postcode from a number that
+// nobody registered.
+const nothingTakes = 10 * time.Millisecond
+
 // answer decides between what was opened.
 func (d *door) answer(ctx context.Context, p patience) (view.TrackResult, error) {
+	began := d.r.Wall.Now()
 	open, err := d.knock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(open) == 0 {
-		return view.TrackNothing{All: d.hints()}, nil
+		nothing := view.TrackNothing{All: d.hints()}
+		if err := d.r.Wall.Sleep(ctx, nothingTakes-d.r.Wall.Now().Sub(began)); err != nil {
+			return nil, err
+		}
+		return nothing, nil
 	}
 	if choice, unsure := d.choice(open); unsure {
 		return choice, nil

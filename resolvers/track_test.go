@@ -3,8 +3,10 @@ package resolvers_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/milepost-gateway/milepost/graph"
+	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/parcel"
 	"github.com/milepost-gateway/milepost/storage/storagetest"
 )
@@ -40,5 +42,23 @@ func TestNoHintWithoutNeed(t *testing.T) {
 	} {
 		w.want(graph.Viewer{}, `query($n: String!) { track(number: $n) { ... on TrackNothing { hints { kind suggestion } } } }`,
 			map[string]any{"n": number}, `{"track": {"hints": `+want+`}}`)
+	}
+}
+
+// Finding nothing takes as long for a number that somebody registered as for
+// one that nobody did.
+func TestNothingTakesItsTime(t *testing.T) {
+	w := newWorld(t)
+	w.owner(false)
+	for _, query := range []string{
+		`{ track(number: "MNUMBERONE", postcode: "wrong") { __typename } }`,
+		`{ track(number: "MNUMBERONE") { __typename } }`,
+		`{ track(number: "MNUMBERNIL", postcode: "wrong") { __typename } }`,
+	} {
+		began := clock.Wall().Now()
+		w.want(graph.Viewer{}, query, nil, `{"track": {"__typename": "TrackNothing"}}`)
+		if took := clock.Wall().Now().Sub(began); took < 10*time.Millisecond {
+			t.Errorf("%s took %s, want at least 10ms", query, took)
+		}
 	}
 }

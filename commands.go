@@ -68,6 +68,14 @@ Examples:
   milepost keys create --merchant shop --scopes shipments:read,shipments:write`
 }
 
+// Validate refuses a drain that would be over before it begins.
+func (c *serveCommand) Validate() error {
+	if c.DrainTimeout < 0 {
+		return fmt.Errorf("--drain-timeout: %s lies in the past; 0s waits for nothing", c.DrainTimeout)
+	}
+	return nil
+}
+
 func (c *serveCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
 	return serve(ctx, con, log, file, c)
 }

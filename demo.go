@@ -52,6 +52,7 @@ func demo(ctx context.Context, con *console, log *slog.Logger, c *demoCommand) e
 	defer doors.close()
 	ops := startOps(doors.ops, log)
 	defer ops.stop()
+	con.note("milepost: making %d shipments with a past of 90 days; this takes some seconds", c.Shipments)
 	file, remove, err := demoFile(c.Dir)
 	if err != nil {
 		return err

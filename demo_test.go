@@ -41,6 +41,9 @@ func TestDemo(t *testing.T) {
 	began := wall.Now()
 	gate := start(t, "demo", "--key", demoKey)
 	t.Logf("ready after %s", wall.Now().Sub(began).Round(time.Millisecond))
+	if said := gate.said.String(); !strings.HasPrefix(said, "milepost: making 300 shipments") {
+		t.Errorf("nobody was told to wait: %.200s", said)
+	}
 
 	all, handed, milestones := 0, 0, map[string]int{}
 	var after *string

@@ -26,7 +26,7 @@ func migrate(ctx context.Context, con *console, log *slog.Logger, url string) er
 	defer s.Close()
 	applied, err := s.Migrate(ctx)
 	if err != nil {
-		return fmt.Errorf("--store: %w", err)
+		return fmt.Errorf("--store: %w", withRemedy(url, err))
 	}
 	for _, name := range applied {
 		con.printf("applied %s\n", name)

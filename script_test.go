@@ -216,6 +216,9 @@ func TestErrorsAreOneLine(t *testing.T) {
 		{[]string{"import", "x.csv", "--merchant", "a", "--map", "nowhere.yaml"}, "--map"},
 		{[]string{"seed", "--shipments", "0"}, "--shipments: 0 is not between"},
 		{[]string{"seed", "--shipments", "many"}, "--shipments"},
+		{[]string{"seed", "--shipments", "-5"}, `--shipments: expected int value but got "-5"; perhaps try --shipments="-5"`},
+		{[]string{"seed", "--shipments=-5"}, "--shipments: -5 is not between"},
+		{[]string{"serve", "--drain-timeout=-5s"}, "--drain-timeout: -5s lies in the past"},
 		{[]string{"replay", "--since", "yesterday"}, `--since: "yesterday" is not a day`},
 		{[]string{"replay", "--carrier", "acme"}, "--carrier"},
 		{[]string{"keys", "create", "--merchant", "a", "--scopes", "everything"}, "--scopes"},
@@ -230,6 +233,34 @@ func TestErrorsAreOneLine(t *testing.T) {
 			}
 			if strings.Count(errs, "\n") != 1 || !strings.Contains(errs, tt.want) {
 				t.Errorf("stderr %q, want one line with %q", errs, tt.want)
+			}
+		})
+	}
+}
+
+// TestFullDisk says what a verb tells whose database cannot grow: which file it
+// is, and what to look at.
+func TestFullDisk(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no sh on this machine to limit the size of files")
+	}
+	for _, tt := range []struct{ name, blocks, want string }{
+		{"while opening", "40", "milepost: --store: storage: "},
+		{"while migrating", "150", "milepost: --store: storage: "},
+		{"while writing", "2000", "milepost: after "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := t.TempDir() + "/m.db"
+			cmd := exec.CommandContext(t.Context(), sh, "-c", `ulimit -f `+tt.blocks+` && exec "$0" "$@"`, program(t), "seed", "--shipments", "3000", "--log-level", "error", "--store", "sqlite:"+file)
+			out, err := cmd.CombinedOutput()
+			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != exitFault {
+				t.Fatalf("%v: %s", err, out)
+			}
+			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+			last := strings.ReplaceAll(lines[len(lines)-1], file, "FILE")
+			if !strings.HasPrefix(last, tt.want) || !strings.Contains(last, "sqlite:FILE") || !strings.Contains(last, "ulimit -f") {
+				t.Errorf("it says %q", last)
 			}
 		})
 	}

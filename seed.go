@@ -47,7 +47,7 @@ func seed(ctx context.Context, con *console, log *slog.Logger, c *seedCommand) e
 		out, err := g.RegisterWithHistory(ctx, m.ID, batch)
 		if err != nil {
 			bar.finish()
-			return fmt.Errorf("after %d shipments: %w", done, err)
+			return fmt.Errorf("after %d shipments: %w; the same command goes on", done, withRemedy(c.Store, err))
 		}
 		for i := range out {
 			switch out[i].Outcome {

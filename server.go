@@ -183,7 +183,9 @@ func (c *console) fail(parser *kong.Kong, err error) int {
 				}
 			}
 		}
-		c.note("milepost: %s; see %s --help", oneLine(err), at)
+		// A number below zero reads like a short flag where it stands alone.
+		text := strings.Replace(oneLine(err), " (short flag)", "", 1)
+		c.note("milepost: %s; see %s --help", text, at)
 		return exitUsage
 	case errors.As(err, &mine):
 		c.note("milepost: %s", oneLine(err))

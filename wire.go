@@ -88,19 +88,28 @@ func (p pushes) Push(ctx context.Context, carrier, endpoint string, d gateway.De
 func openStore(ctx context.Context, log *slog.Logger, url string, migrate bool) (*storage.Store, error) {
 	s, err := storage.Open(ctx, url, storage.Options{Log: log})
 	if err != nil {
-		return nil, fmt.Errorf("--store: %w", err)
+		return nil, fmt.Errorf("--store: %w", withRemedy(url, err))
 	}
 	if !migrate {
 		return s, nil
 	}
 	applied, err := s.Migrate(ctx)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("--store: %w", err), s.Close())
+		return nil, errors.Join(fmt.Errorf("--store: %w", withRemedy(url, err)), s.Close())
 	}
 	if len(applied) > 0 {
 		log.Info("database migrated", "applied", strings.Join(applied, " "))
 	}
 	return s, nil
+}
+
+// withRemedy adds file and remedy to what SQLite says of a full disk and of a
+// limit on the size of files, which is a number. Other errors stay as they are.
+func withRemedy(url string, err error) error {
+	if !errors.Is(err, parcel.ErrUnavailable) || !strings.HasPrefix(url, "sqlite:") || !strings.Contains(err.Error(), "disk") {
+		return err
+	}
+	return fmt.Errorf("%w: %s cannot grow: look whether its disk is full, and how large a file may get (ulimit -f)", err, url)
 }
 
 // merchantNamed finds a merchant, or makes one if allowed to.

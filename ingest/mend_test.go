@@ -9,6 +9,7 @@ import (
 
 	"github.com/milepost-gateway/milepost/parcel"
 	"github.com/milepost-gateway/milepost/storage"
+	"github.com/milepost-gateway/milepost/storage/storagetest"
 )
 
 // byNumber gives the references that the merchant finds by a number.
@@ -132,4 +133,21 @@ func TestReportLongAgo(t *testing.T) {
 			t.Errorf("%d events are kept, want 2", n)
 		}
 	})
+}
+
+// A reference is one line; what people write at length may have several.
+func TestReferenceIsOneLine(t *testing.T) {
+	w := newWorld(t, storagetest.SQLite(t).Store)
+	facts := func(reference, description string) parcel.Registration {
+		return parcel.Registration{Facts: parcel.Facts{Reference: reference, Goods: parcel.Goods{Description: description}, Destination: parcel.Place{Country: "RU"}}}
+	}
+	out, err := w.ingest.Register(t.Context(), w.merchant, []parcel.Registration{facts("two\nlines", ""), facts("a\ttab", ""), facts("plain", "lamp\nblue")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []parcel.WriteOutcome{parcel.WriteRefused, parcel.WriteRefused, parcel.WriteCreated} {
+		if out[i].Outcome != want {
+			t.Errorf("%d: %s %v, want %s", i, out[i].Outcome, out[i].Problems, want)
+		}
+	}
 }

@@ -470,11 +470,21 @@ func (c *checker) warn(fault parcel.Fault, path, format string, args ...any) {
 	c.problems = append(c.problems, warn(fault, path, format, args...))
 }
 
+// text checks what is one line: names, references, numbers, places.
 func (c *checker) text(path, s string, low, high int) {
+	c.words(path, s, low, high, parcel.OneLine(s))
+}
+
+// prose checks what people write at length, in lines if they like.
+func (c *checker) prose(path, s string, low, high int) {
+	c.words(path, s, low, high, parcel.OneLine(strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ").Replace(s)))
+}
+
+func (c *checker) words(path, s string, low, high int, clean bool) {
 	switch n := utf8.RuneCountInString(s); {
 	case !utf8.ValidString(s):
 		c.add(parcel.FaultMalformed, path, "is not valid UTF-8")
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }):
+	case !clean:
 		c.add(parcel.FaultMalformed, path, "has control characters")
 	case n == 0 && low > 0:
 		c.add(parcel.FaultRequired, path, "is missing")
@@ -510,7 +520,7 @@ func (c *checker) place(path string, p parcel.Place, countryNeeded bool) {
 }
 
 func (c *checker) goods(path string, g *parcel.Goods) {
-	c.text(path+".description", g.Description, 0, maxText)
+	c.prose(path+".description", g.Description, 0, maxText)
 	c.span(path+".weightGrams", g.WeightGrams, maxGrams)
 	c.span(path+".lengthMm", g.LengthMM, maxMillimetres)
 	c.span(path+".widthMm", g.WidthMM, maxMillimetres)

@@ -69,7 +69,7 @@ func (g *Ingest) checkReport(r *parcel.Report, now time.Time) []*parcel.InputErr
 	case o.Occurred.Earliest().After(now.Add(aheadOfNow)):
 		c.add(parcel.FaultOutOfRange, "localTime", "%s lies in the future", o.Occurred.Written())
 	}
-	c.text("text", o.Words, 0, maxText)
+	c.prose("text", o.Words, 0, maxText)
 	c.place("place", o.Place, false)
 	if r.Key.Carrier == "" && r.ShipmentID == "" {
 		r.Key.Carrier = g.carrierOf(r.Key.Number)
@@ -179,7 +179,7 @@ func (g *Ingest) Retract(ctx context.Context, merchantID string, c parcel.Correc
 		return parcel.Reported{}, err
 	}
 	check := checker{}
-	check.text("reason", c.Reason, 0, maxText)
+	check.prose("reason", c.Reason, 0, maxText)
 	if c.ReplaceWith != nil {
 		r := *c.ReplaceWith
 		r.ShipmentID = id

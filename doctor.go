@@ -100,6 +100,10 @@ func (x *examination) store(ctx context.Context, url string) {
 		return
 	}
 	defer s.Close()
+	if err := s.Ping(ctx); err != nil {
+		x.sick("store", "%v", err)
+		return
+	}
 	if _, head, err := s.LogBounds(ctx); err != nil {
 		x.sick("schema", "the database answers, but its tables are not this version's: run milepost migrate (%v)", err)
 	} else {

@@ -40,6 +40,7 @@ const (
 const (
 	timelineBar = 0.8
 	pageBar     = 0.5
+	writingBar  = 0.5
 )
 
 // Reading compares timelines and pages, one after the other, over the same

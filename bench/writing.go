@@ -56,7 +56,7 @@ func Writing(ctx context.Context, o Options) (c Comparison, err error) {
 	}
 	meter := cpuMeter{w.db}
 	each := max(1, o.Payloads/o.Load.Rounds)
-	c = Comparison{Name: fmt.Sprintf("events taken in, %d payloads of %d each", each*o.Load.Rounds, eventsEach), Unit: "events"}
+	c = Comparison{Name: fmt.Sprintf("events taken in, %d payloads of %d each", each*o.Load.Rounds, eventsEach), Unit: "events", Bar: writingBar}
 	for i := range o.Load.Rounds {
 		o.Progress(fmt.Sprintf("%s: round %d of %d", c.Name, i+1, o.Load.Rounds))
 		ours, err := w.takeIn(ctx, meter, i*each, each)

@@ -57,7 +57,7 @@ func (b *safeBuffer) String() string {
 
 // startPatience bounds the wait for a process to begin, on a machine that is
 // busy with other tests.
-const startPatience = 60 * time.Second
+const startPatience = 4 * time.Minute
 
 // start runs a verb that serves, on ports of its own, and waits until it says
 // where it is.

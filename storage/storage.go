@@ -105,8 +105,9 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What may only be read opens all the same; Ping tells.
-	if err := s.answers(ctx); err != nil {
+	// What may only be read opens all the same; Ping tells. A file that another
+	// process opens, closes or mends after a crash is held for a moment.
+	if err := s.patiently(ctx, func() error { return s.answers(ctx) }); err != nil {
 		_ = s.Close()
 		return nil, s.fail(ctx, "open", err)
 	}

@@ -81,13 +81,23 @@ func (s *Store) attempt(ctx context.Context, do func(ctx context.Context, tx *Tx
 // another process may hold: it is waited for in steps, so that a context that
 // ends is seen.
 func (s *Store) begin(ctx context.Context) (*sqlx.Tx, error) {
+	var t *sqlx.Tx
+	err := s.patiently(ctx, func() (err error) {
+		t, err = s.w.BeginTxx(ctx, nil)
+		return err
+	})
+	return t, err
+}
+
+// patiently tries again while another process holds the file of SQLite.
+func (s *Store) patiently(ctx context.Context, try func() error) error {
 	for waited := time.Duration(0); ; waited += sqliteStep {
-		t, err := s.w.BeginTxx(ctx, nil)
+		err := try()
 		if err == nil || s.dialect != SQLite || !transient(err) || waited >= sqliteBusy {
-			return t, err
+			return err
 		}
 		if ended := s.clock.Sleep(ctx, rand.N(firstBackoff)); ended != nil {
-			return nil, ended
+			return ended
 		}
 	}
 }

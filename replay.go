@@ -81,7 +81,7 @@ func replay(ctx context.Context, con *console, log *slog.Logger, file *config.Fi
 		return err
 	}
 	wall := clock.Wall()
-	g, err := ingest.New(ingest.Options{Store: memory{s}, Accounts: accounts, Trade: wall, Wall: wall, Log: log})
+	g, err := ingest.New(ingest.Options{Store: memory{s}, Writers: writers(s), Accounts: accounts, Trade: wall, Wall: wall, Log: log})
 	if err != nil {
 		return err
 	}

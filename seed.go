@@ -27,7 +27,7 @@ func seed(ctx context.Context, con *console, log *slog.Logger, c *seedCommand) e
 		con.note("merchant %s is new", m.Name)
 	}
 	wall := clock.Wall()
-	g, err := ingest.New(ingest.Options{Store: memory{s}, Trade: wall, Wall: wall, Log: log})
+	g, err := ingest.New(ingest.Options{Store: memory{s}, Writers: writers(s), Trade: wall, Wall: wall, Log: log})
 	if err != nil {
 		return err
 	}

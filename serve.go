@@ -147,7 +147,7 @@ func newServer(ctx context.Context, p serverParts) (*server, error) {
 		s.bell.Ring(head)
 	}
 	if s.ingest, err = ingest.New(ingest.Options{
-		Store: memory{p.store}, Accounts: p.accounts, Bell: s.bell, Trade: p.trade, Wall: p.wall, Log: p.log, PollEvery: p.pollEvery, Parallel: p.parallel,
+		Store: memory{p.store}, Writers: writers(p.store), Accounts: p.accounts, Bell: s.bell, Trade: p.trade, Wall: p.wall, Log: p.log, PollEvery: p.pollEvery, Parallel: p.parallel,
 	}); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,16 @@ import (
 // The types below introduce rooms to each other that do not know each other:
 // each has the face that one room declares, and the other behind it.
 
+// writers is how many transactions of the write path a database takes at once.
+// SQLite has one writer; on PostgreSQL a second works while the first waits for
+// its commit, and a third gains nothing.
+func writers(s *storage.Store) int {
+	if s.Dialect() == storage.PostgreSQL {
+		return 2
+	}
+	return 1
+}
+
 // memory is the store as the write path needs it.
 type memory struct{ *storage.Store }
 

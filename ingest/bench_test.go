@@ -32,7 +32,7 @@ func BenchmarkAccept(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			g, err := ingest.New(ingest.Options{Store: ledger{c.Store}, Trade: clock.Fixed(now), Wall: clock.Wall(), Accounts: []ingest.Account{{Name: "main", Spec: spec, Carrier: adapter}}})
+			g, err := ingest.New(ingest.Options{Store: ledger{c.Store}, Trade: clock.Fixed(now), Wall: clock.Wall(), Writers: writers(c.Store), Accounts: []ingest.Account{{Name: "main", Spec: spec, Carrier: adapter}}})
 			if err != nil {
 				b.Fatal(err)
 			}

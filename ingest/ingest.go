@@ -88,6 +88,9 @@ type Options struct {
 	Gather time.Duration
 	// Parallel is the most calls under way at once to one account; 0 gives 4.
 	Parallel int
+	// Writers is how many transactions may be under way at once; 0 gives 1,
+	// which is right for SQLite.
+	Writers int
 	// PollEvery is how often the poller looks for due numbers, wall time; 0
 	// gives one second.
 	PollEvery time.Duration

@@ -60,7 +60,7 @@ func writeUntilKilled() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	g, err := ingest.New(ingest.Options{Store: ledger{store}, Trade: clock.Wall(), Wall: clock.Wall(),
+	g, err := ingest.New(ingest.Options{Store: ledger{store}, Trade: clock.Wall(), Wall: clock.Wall(), Writers: writers(store),
 		Accounts: []ingest.Account{{Name: "main", Spec: spec, Carrier: c}}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -98,7 +98,7 @@ func newWorld(t *testing.T, store *storage.Store) *world {
 
 // start opens an ingest on the world's store; two of them are two replicas.
 func (w *world) start(accounts []ingest.Account) *ingest.Ingest {
-	g, err := ingest.New(ingest.Options{Store: ledger{w.store}, Accounts: accounts, Bell: w.bus, Trade: w.trade, Wall: clock.Wall(), Log: slog.New(slog.DiscardHandler)})
+	g, err := ingest.New(ingest.Options{Store: ledger{w.store}, Accounts: accounts, Bell: w.bus, Trade: w.trade, Wall: clock.Wall(), Writers: writers(w.store), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -108,6 +108,15 @@ func (w *world) start(accounts []ingest.Account) *ingest.Ingest {
 
 // credentials are the settings without which an adapter cannot ask or verify.
 var credentials = []string{"client_id", "client_secret", "push_credential", "secret", "provider_id", "pull_api", "user", "access_code", "postage_card", "login", "password", "token"}
+
+// writers is how many transactions a database takes at once, as package main
+// has it.
+func writers(s *storage.Store) int {
+	if s.Dialect() == storage.PostgreSQL {
+		return 2
+	}
+	return 1
+}
 
 func (w *world) account(spec carriers.Spec) {
 	settings := map[string]string{}

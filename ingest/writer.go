@@ -32,7 +32,10 @@ type task interface {
 }
 
 // writer gathers tasks into transactions: while one commits, the next ones
-// queue up and share the commit after it. One goroutine writes.
+// queue up and share the commit after it. One goroutine writes, or a few where
+// the database takes several transactions at once: numbers and shipments are
+// locked in order, and the head of the log last, so they keep out of each
+// other's way.
 type writer struct {
 	g     *Ingest
 	queue chan queued
@@ -49,7 +52,14 @@ type queued struct {
 
 func newWriter(g *Ingest) *writer {
 	w := &writer{g: g, queue: make(chan queued, queueLength), stop: make(chan struct{}), ended: make(chan struct{})}
-	go w.run()
+	var hands sync.WaitGroup
+	for range max(1, g.opts.Writers) {
+		hands.Go(w.run)
+	}
+	go func() {
+		hands.Wait()
+		close(w.ended)
+	}()
 	return w
 }
 
@@ -91,7 +101,6 @@ func (w *writer) do(ctx context.Context, t task) error {
 }
 
 func (w *writer) run() {
-	defer close(w.ended)
 	var held *queued
 	for {
 		var first queued

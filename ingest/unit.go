@@ -408,7 +408,7 @@ func (u *unit) flush() (last int64, err error) {
 	}
 	if len(u.trackings) > 0 {
 		rows := make([]parcel.Tracking, 0, len(u.trackings))
-		for _, k := range slices.SortedFunc(maps.Keys(u.trackings), compareKeys) {
+		for _, k := range slices.SortedFunc(maps.Keys(u.trackings), parcel.NumberKey.Compare) {
 			rows = append(rows, u.numbers[k].Tracking)
 		}
 		if err := u.tx.PutTrackings(u.ctx, rows); err != nil {
@@ -416,7 +416,7 @@ func (u *unit) flush() (last int64, err error) {
 		}
 	}
 	if len(u.released) > 0 {
-		slices.SortFunc(u.released, compareKeys)
+		slices.SortFunc(u.released, parcel.NumberKey.Compare)
 		if err := u.tx.ReleaseLeases(u.ctx, u.released, u.g.token); err != nil {
 			return 0, err
 		}
@@ -575,22 +575,6 @@ func (u *unit) plan(t *touched) {
 			u.trackings[key] = struct{}{}
 		}
 	}
-}
-
-func compareKeys(a, b parcel.NumberKey) int {
-	if a.Carrier != b.Carrier {
-		if a.Carrier < b.Carrier {
-			return -1
-		}
-		return 1
-	}
-	switch {
-	case a.Number < b.Number:
-		return -1
-	case a.Number > b.Number:
-		return 1
-	}
-	return 0
 }
 
 // sumCohorts adds up deltas of one key, so that each row is written once and

@@ -1,11 +1,21 @@
 package parcel
 
-import "time"
+import (
+	"cmp"
+	"strings"
+	"time"
+)
 
 // NumberKey is a carrier's name for a parcel: the unit in which carriers are
 // asked.
 type NumberKey struct {
 	Carrier, Number string
+}
+
+// Compare orders keys by carrier, then number: the one order in which numbers
+// are locked.
+func (k NumberKey) Compare(other NumberKey) int {
+	return cmp.Or(strings.Compare(k.Carrier, other.Carrier), strings.Compare(k.Number, other.Number))
 }
 
 // Trouble is why a carrier could not be heard.

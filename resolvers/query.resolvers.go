@@ -30,7 +30,7 @@ func (r *queryResolver) Viewer(ctx context.Context) (*view.Viewer, error) {
 func (r *queryResolver) Track(ctx context.Context, number string, carrier *string, postcode *string, freshness *model.FreshnessInput) (view.TrackResult, error) {
 	d := door{
 		r: r.Resolver, lens: r.lens(ctx), number: parcel.NormalizeNumber(number), carrier: value(carrier),
-		postcode: foldPostcode(value(postcode)), asked: postcode != nil,
+		postcode: parcel.FoldPostcode(value(postcode)), asked: postcode != nil,
 	}
 	return d.answer(ctx, patient(freshness))
 }

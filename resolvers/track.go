@@ -59,7 +59,7 @@ func (d *door) proofFor(ctx context.Context, s *parcel.Shipment) (view.ProofLeve
 	}
 	if d.asked {
 		// A shipment without a postcode is opened by none.
-		if d.postcode != "" && d.postcode == foldPostcode(s.Destination.Postcode) {
+		if d.postcode != "" && d.postcode == parcel.FoldPostcode(s.Destination.Postcode) {
 			return view.ProofPostcode, nil
 		}
 		return "", nil
@@ -76,9 +76,6 @@ func (d *door) proofFor(ctx context.Context, s *parcel.Shipment) (view.ProofLeve
 		return "", nil
 	}
 }
-
-// foldPostcode is the form in which postcodes are compared.
-func foldPostcode(s string) string { return parcel.FoldPostcode(s) }
 
 // nothingTakes is the least wall time that finding nothing takes: longer than
 // the work, so that the wait does not tell a wrong postcode from a number that
@@ -143,7 +140,7 @@ func (d *door) choice(open []opened) (view.TrackChoice, bool) {
 				carriers = append(carriers, l.Carrier)
 			}
 		}
-		if code := foldPostcode(o.Shipment.Destination.Postcode); !slices.Contains(postcodes, code) {
+		if code := parcel.FoldPostcode(o.Shipment.Destination.Postcode); !slices.Contains(postcodes, code) {
 			postcodes = append(postcodes, code)
 		}
 	}

@@ -65,17 +65,13 @@ WHERE numbers.carrier = t.carrier AND numbers.number = t.number
 ` + returningTracking
 )
 
-func compareKeys(a, b parcel.NumberKey) int {
-	return cmp.Or(strings.Compare(a.Carrier, b.Carrier), strings.Compare(a.Number, b.Number))
-}
-
 // sorted gives keys in the one order in which numbers are locked, each once.
 func sorted(keys []parcel.NumberKey) []parcel.NumberKey {
 	out := slices.Clone(keys)
 	for i := range out {
 		out[i].Number = column(out[i].Number)
 	}
-	slices.SortFunc(out, compareKeys)
+	slices.SortFunc(out, parcel.NumberKey.Compare)
 	return slices.Compact(out)
 }
 
@@ -142,7 +138,7 @@ func (tx *Tx) HoldNumbers(ctx context.Context, keys []parcel.NumberKey) (map[par
 func (tx *Tx) PutHolders(ctx context.Context, rows []HolderRow) error {
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b HolderRow) int {
-		return cmp.Or(compareKeys(a.NumberKey, b.NumberKey), strings.Compare(a.ShipmentID, b.ShipmentID))
+		return cmp.Or(a.NumberKey.Compare(b.NumberKey), strings.Compare(a.ShipmentID, b.ShipmentID))
 	})
 	// One statement may not touch a row twice: the last word counts.
 	rows = lastOf(rows, func(a, b HolderRow) bool { return a.NumberKey == b.NumberKey && a.ShipmentID == b.ShipmentID })
@@ -176,7 +172,7 @@ func putTracking(t *parcel.Tracking, row []any) {
 
 func distinctTrackings(trackings []parcel.Tracking) []parcel.Tracking {
 	out := slices.Clone(trackings)
-	slices.SortStableFunc(out, func(a, b parcel.Tracking) int { return compareKeys(a.NumberKey, b.NumberKey) })
+	slices.SortStableFunc(out, func(a, b parcel.Tracking) int { return a.NumberKey.Compare(b.NumberKey) })
 	return lastOf(out, func(a, b parcel.Tracking) bool { return a.NumberKey == b.NumberKey })
 }
 
@@ -240,7 +236,7 @@ func (s *Store) Lease(ctx context.Context, keys []parcel.NumberKey, now, until t
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(granted, compareKeys)
+	slices.SortFunc(granted, parcel.NumberKey.Compare)
 	return granted, nil
 }
 
@@ -287,7 +283,7 @@ func (s *Store) LeaseDue(ctx context.Context, now, until time.Time, token string
 		return nil, err
 	}
 	slices.SortFunc(out, func(a, b parcel.Tracking) int {
-		return cmp.Or(a.NextAt.Compare(b.NextAt), compareKeys(a.NumberKey, b.NumberKey))
+		return cmp.Or(a.NextAt.Compare(b.NextAt), a.NumberKey.Compare(b.NumberKey))
 	})
 	return out, nil
 }

@@ -173,7 +173,7 @@ func (l *loader) scan(rows *sql.Rows) (*Loaded, error) {
 			return nil, fmt.Errorf("shipment %s: %w", s.ID, err)
 		}
 		// Cheaper here than in each row's own sub-select.
-		slices.SortFunc(loaded.Trackings, func(a, b parcel.Tracking) int { return compareKeys(a.NumberKey, b.NumberKey) })
+		slices.SortFunc(loaded.Trackings, func(a, b parcel.Tracking) int { return a.NumberKey.Compare(b.NumberKey) })
 	}
 	return loaded, nil
 }

@@ -191,6 +191,10 @@ type Spec struct {
 	Grace time.Duration
 	// NextCarrier tells whether it names who carries on.
 	NextCarrier bool
+	// Aggregator marks one that carries nothing and repeats what others said.
+	// Its observations may name the carrier whose scan they tell; those of any
+	// other adapter are always its own.
+	Aggregator bool
 	// Settings that an account has.
 	Settings []Setting
 	// Kinds of payload that Decode reads, the commonest first.

@@ -74,7 +74,9 @@ func (g *Ingest) decode(p parcel.Payload) (parcel.Reading, error) {
 	r, err := l.decode(p)
 	for i := range r.Observations {
 		o := &r.Observations[i]
-		o.Carrier = p.Carrier
+		if o.Carrier == "" || !l.account.Spec.Aggregator {
+			o.Carrier = p.Carrier
+		}
 		o.Number = parcel.NormalizeNumber(o.Number)
 		o.NextNumber = parcel.NormalizeNumber(o.NextNumber)
 	}

@@ -48,7 +48,10 @@ type Payload struct {
 // Observation is what an adapter reads in a payload about one parcel: one scan,
 // one message, before it is tied to a shipment.
 type Observation struct {
-	// Carrier is the adapter's name; empty where a merchant reports.
+	// Carrier is whose scan it is: the adapter's name, which ingest fills in;
+	// empty where a merchant reports. An adapter whose spec says Aggregator may
+	// name another carrier by its code, and leaves it empty where it does not
+	// know.
 	Carrier string
 	// Number is the carrier's name for the parcel, normalised.
 	Number string

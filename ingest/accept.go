@@ -34,9 +34,16 @@ type Receipt struct {
 // It returns ErrInvalid for a payload of no known carrier or over MaxPayload,
 // ErrUnavailable while the database cannot be written.
 func (g *Ingest) Accept(ctx context.Context, payloads ...parcel.Payload) ([]Receipt, error) {
+	return g.acceptVia(ctx, nil, payloads...)
+}
+
+// acceptVia is Accept for what came through a lane, whose adapter reads it: the
+// account may be bound to another by now, or gone. Without a lane the payload
+// names its account.
+func (g *Ingest) acceptVia(ctx context.Context, via *lane, payloads ...parcel.Payload) ([]Receipt, error) {
 	tasks := make([]*payloadTask, len(payloads))
 	for i := range payloads {
-		t, err := g.payloadTask(payloads[i])
+		t, err := g.payloadTask(payloads[i], via)
 		if err != nil {
 			return nil, err
 		}
@@ -60,13 +67,10 @@ func (g *Ingest) Accept(ctx context.Context, payloads ...parcel.Payload) ([]Rece
 }
 
 // decode reads a payload with its adapter. It is pure.
-func (g *Ingest) decode(p parcel.Payload) (parcel.Reading, error) {
-	l := g.byName[accountKey{p.Carrier, p.Account}]
+func (g *Ingest) decode(p parcel.Payload, via *lane) (parcel.Reading, error) {
+	l := via
 	if l == nil {
-		// The account is gone; any account of the carrier decodes alike.
-		if all := g.accounts[p.Carrier]; len(all) > 0 {
-			l = all[0]
-		}
+		l = g.reader(p.Carrier, p.Account)
 	}
 	if l == nil {
 		return parcel.Reading{}, fmt.Errorf("ingest: no adapter for carrier %q: %w", p.Carrier, parcel.ErrInvalid)
@@ -83,13 +87,23 @@ func (g *Ingest) decode(p parcel.Payload) (parcel.Reading, error) {
 	return r, err
 }
 
+// reader is the lane whose adapter reads an account's payloads; where the
+// account is gone, any of the carrier reads alike. Nil if there is none.
+func (g *Ingest) reader(carrier, account string) *lane {
+	r := g.roster.Load()
+	if l := r.byName[accountKey{carrier, account}]; l != nil {
+		return l
+	}
+	if all := r.lanes[carrier]; len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
 // ownerOf is the merchant whose account a payload came through; empty for the
 // deployment's. What one merchant's credentials bring is for that merchant.
 func (g *Ingest) ownerOf(p parcel.Payload) string {
-	if l := g.byName[accountKey{p.Carrier, p.Account}]; l != nil {
-		return l.account.MerchantID
-	}
-	return ""
+	return g.roster.Load().owners[accountKey{p.Carrier, p.Account}]
 }
 
 // payloadTask keeps one payload and tells what it says.
@@ -100,16 +114,19 @@ type payloadTask struct {
 	problem error
 	receipt Receipt
 	numbers []parcel.NumberKey
+	// owner is the merchant whose account it came through; empty for the
+	// deployment's.
+	owner string
 	// replayed payloads are in the store already: they are read again, not kept
 	// again, and say nothing about when the carrier was heard.
 	replayed bool
 }
 
-func (g *Ingest) payloadTask(p parcel.Payload) (*payloadTask, error) {
+func (g *Ingest) payloadTask(p parcel.Payload, via *lane) (*payloadTask, error) {
 	if len(p.Body) > MaxPayload {
 		return nil, fmt.Errorf("ingest: payload of %d bytes from %s; at most %d are taken: %w", len(p.Body), p.Carrier, MaxPayload, parcel.ErrInvalid)
 	}
-	if _, known := g.specs[p.Carrier]; !known {
+	if _, known := g.spec(p.Carrier); !known && via == nil {
 		return nil, fmt.Errorf("ingest: payload of carrier %q, which has no account: %w", p.Carrier, parcel.ErrInvalid)
 	}
 	if p.ID == "" {
@@ -123,7 +140,12 @@ func (g *Ingest) payloadTask(p parcel.Payload) (*payloadTask, error) {
 		p.Source = parcel.SourcePoll
 	}
 	t := &payloadTask{g: g, payload: p}
-	t.reading, t.problem = g.decode(p)
+	if via != nil {
+		t.owner = via.account.MerchantID
+	} else {
+		t.owner = g.ownerOf(p)
+	}
+	t.reading, t.problem = g.decode(p, via)
 	seen := map[parcel.NumberKey]struct{}{}
 	note := func(number string) {
 		k := parcel.NumberKey{Carrier: p.Carrier, Number: number}
@@ -164,7 +186,7 @@ func (t *payloadTask) apply(u *unit) error {
 		kept = u.kept[&t.payload]
 	}
 	t.receipt = Receipt{PayloadID: kept.ID, Fresh: kept.Fresh, Reading: t.reading, Problem: t.problem}
-	owner := t.g.ownerOf(t.payload)
+	owner := t.owner
 	for i := range t.reading.Observations {
 		t.receipt.Events += u.tell(t.reading.Observations[i], owner, t.payload.Source, kept.ID, t.payload.ReceivedAt)
 	}

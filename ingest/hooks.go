@@ -15,7 +15,7 @@ import (
 // acknowledged in the carrier's own words. An unknown endpoint answers 404 and
 // says nothing more.
 func (g *Ingest) Push(ctx context.Context, carrier, endpoint string, d carriers.Delivery) carriers.Reply {
-	l := g.byHook[hookKey{carrier, endpoint}]
+	l := g.roster.Load().byHook[hookKey{carrier, endpoint}]
 	if l == nil {
 		return carriers.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("not found\n")}
 	}
@@ -35,7 +35,7 @@ func (g *Ingest) Push(ctx context.Context, carrier, endpoint string, d carriers.
 		return v.Reply(err)
 	}
 	p.Source = parcel.SourceWebhook
-	receipts, err := g.Accept(ctx, p)
+	receipts, err := g.acceptVia(ctx, l, p)
 	switch {
 	case err != nil && !errors.Is(err, parcel.ErrInvalid):
 		// Not durable: the carrier must send it again.

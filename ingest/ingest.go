@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -104,10 +105,8 @@ type Ingest struct {
 	wall     clock.Clock
 	log      *slog.Logger
 	opts     Options
-	byName   map[accountKey]*lane
-	byHook   map[hookKey]*lane
-	accounts map[string][]*lane // by carrier, the deployment's own last
-	specs    map[string]carriers.Spec
+	roster   atomic.Pointer[roster]
+	rosters  sync.Mutex // held while one is put in the place of another
 
 	writer  *writer
 	flights flights
@@ -125,9 +124,6 @@ type Ingest struct {
 	unmapped unmapped
 	counters counters
 }
-
-type accountKey struct{ carrier, name string }
-type hookKey struct{ carrier, endpoint string }
 
 // New starts an Ingest. Its goroutines end with Close.
 func New(o Options) (*Ingest, error) {
@@ -148,28 +144,12 @@ func New(o Options) (*Ingest, error) {
 	}
 	g := &Ingest{
 		store: o.Store, bell: o.Bell, trade: o.Trade, wall: o.Wall, log: o.Log, opts: o,
-		byName: map[accountKey]*lane{}, byHook: map[hookKey]*lane{}, accounts: map[string][]*lane{}, specs: map[string]carriers.Spec{},
 		token: ulid.MustNew(ulid.Timestamp(o.Wall.Now()), rand.Reader).String(),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.flights.open = map[parcel.NumberKey]*flight{}
-	for i := range o.Accounts {
-		a := &o.Accounts[i]
-		key := accountKey{a.Spec.Name, a.Name}
-		if g.byName[key] != nil {
-			return nil, fmt.Errorf("ingest: account %s/%s is there twice: %w", a.Spec.Name, a.Name, parcel.ErrInvalid)
-		}
-		l := newLane(g, a)
-		g.byName[key] = l
-		g.specs[a.Spec.Name] = a.Spec
-		if a.Endpoint != "" {
-			g.byHook[hookKey{a.Spec.Name, a.Endpoint}] = l
-		}
-		if a.MerchantID == "" {
-			g.accounts[a.Spec.Name] = append(g.accounts[a.Spec.Name], l)
-		} else {
-			g.accounts[a.Spec.Name] = append([]*lane{l}, g.accounts[a.Spec.Name]...)
-		}
+	if err := g.SetAccounts(o.Accounts); err != nil {
+		return nil, err
 	}
 	g.writer = newWriter(g)
 	return g, nil
@@ -196,17 +176,6 @@ func (g *Ingest) begin(f func()) bool {
 	}
 	g.work.Go(f)
 	return true
-}
-
-// accountFor chooses who asks for a carrier's numbers: the merchant's own
-// account if it has one, else the deployment's.
-func (g *Ingest) accountFor(carrier, merchantID string) *lane {
-	for _, l := range g.accounts[carrier] {
-		if l.account.MerchantID == merchantID || l.account.MerchantID == "" {
-			return l
-		}
-	}
-	return nil
 }
 
 // newID makes a ULID for a thing made now.

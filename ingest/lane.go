@@ -272,7 +272,7 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 			continue
 		}
 		p.Source = cmpSource(l.account.Source, parcel.SourcePoll)
-		receipts, acceptErr := g.Accept(context.WithoutCancel(ctx), p)
+		receipts, acceptErr := g.acceptVia(context.WithoutCancel(ctx), l, p)
 		if acceptErr != nil {
 			err = errors.Join(err, acceptErr)
 			continue

@@ -95,37 +95,59 @@ func (g *Ingest) await(ctx context.Context, wait time.Duration, waits []*flight,
 	}
 }
 
-// laneOf is the way to the account through which a number is asked.
-func (g *Ingest) laneOf(t *parcel.Tracking) *lane {
-	if l := g.byName[accountKey{t.Carrier, t.Account}]; l != nil {
-		return l
-	}
-	return g.accountFor(t.Carrier, "")
-}
-
 // Poll asks for numbers whose next look is due, until ctx ends. Each carrier has
 // a loop of its own, so that one that hangs holds up nobody else's news. One
 // poller runs in each replica; leases share the work.
 func (g *Ingest) Poll(ctx context.Context) error {
 	var loops sync.WaitGroup
-	for name, lanes := range g.accounts {
-		limit := 0
-		for _, l := range lanes {
-			if l.fetcher != nil {
-				limit += 2 * g.opts.Parallel * l.batch()
+	defer loops.Wait()
+	running := map[string]context.CancelFunc{}
+	defer func() {
+		for _, stop := range running {
+			stop()
+		}
+	}()
+	for {
+		r := g.roster.Load()
+		for name := range r.lanes {
+			if running[name] == nil && g.pollLimit(r, name) > 0 {
+				asking, stop := context.WithCancel(ctx)
+				running[name] = stop
+				loops.Go(func() { g.pollCarrier(asking, name) })
 			}
 		}
-		if limit > 0 {
-			loops.Go(func() { g.pollCarrier(ctx, name, min(limit, pollBatch)) })
+		for name, stop := range running {
+			if g.pollLimit(r, name) == 0 {
+				stop()
+				delete(running, name)
+			}
+		}
+		select {
+		case <-r.changed:
+		case <-ctx.Done():
+			return nil
 		}
 	}
-	<-ctx.Done()
-	loops.Wait()
-	return nil
 }
 
-func (g *Ingest) pollCarrier(ctx context.Context, name string, limit int) {
+// pollLimit is how many numbers of a carrier one look leases; 0 if it cannot be
+// asked.
+func (g *Ingest) pollLimit(r *roster, carrier string) int {
+	limit := 0
+	for _, l := range r.lanes[carrier] {
+		if l.fetcher != nil {
+			limit += 2 * g.opts.Parallel * l.batch()
+		}
+	}
+	return min(limit, pollBatch)
+}
+
+func (g *Ingest) pollCarrier(ctx context.Context, name string) {
 	for {
+		limit := g.pollLimit(g.roster.Load(), name)
+		if limit == 0 {
+			return
+		}
 		n, err := g.pollOnce(ctx, name, limit)
 		if err != nil && ctx.Err() == nil {
 			g.log.Warn("cannot look for due numbers", "carrier", name, "error", err)

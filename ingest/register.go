@@ -412,7 +412,7 @@ func (g *Ingest) checkLeg(c *checker, path string, l *parcel.DeclaredLeg) {
 	}
 	switch {
 	case l.Carrier != "":
-		if _, served := g.specs[l.Carrier]; !served && l.Number != "" && !slices.Contains(g.known(), l.Carrier) {
+		if _, served := g.spec(l.Carrier); !served && l.Number != "" && !slices.Contains(g.known(), l.Carrier) {
 			c.warn(parcel.FaultCarrierNotConfigured, path+".carrier", "no account serves %q: its news must be reported or imported", l.Carrier)
 		}
 	case l.Number != "":
@@ -424,26 +424,17 @@ func (g *Ingest) checkLeg(c *checker, path string, l *parcel.DeclaredLeg) {
 	}
 	if l.Stage == "" {
 		l.Stage = parcel.StageFirstMile
-		if spec, ok := g.specs[l.Carrier]; ok {
+		if spec, ok := g.spec(l.Carrier); ok {
 			l.Stage = spec.Stages[0]
 		}
 	}
-}
-
-// known lists the carriers that have an account.
-func (g *Ingest) known() []string {
-	out := make([]string, 0, len(g.specs))
-	for name := range g.specs {
-		out = append(out, name)
-	}
-	return out
 }
 
 // candidates lists the carriers with an account whose numbers look so, best
 // first.
 func (g *Ingest) candidates(number string) (out []string) {
 	for _, c := range identify.Identify(number) {
-		if _, ok := g.specs[c.Carrier]; ok && !slices.Contains(out, c.Carrier) {
+		if _, ok := g.spec(c.Carrier); ok && !slices.Contains(out, c.Carrier) {
 			out = append(out, c.Carrier)
 		}
 	}

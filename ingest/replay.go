@@ -49,11 +49,11 @@ func (g *Ingest) Replay(ctx context.Context, ask ReplayAsk) (ReplayReport, error
 			return err
 		}
 		r.Payloads++
-		if _, known := g.specs[p.Carrier]; !known {
+		if _, known := g.spec(p.Carrier); !known {
 			r.Unreadable++
 			return nil
 		}
-		t, err := g.payloadTask(p)
+		t, err := g.payloadTask(p, nil)
 		if err != nil {
 			return err
 		}

@@ -258,7 +258,7 @@ func (u *unit) watch(key parcel.NumberKey, merchantID string) {
 		t.WatchedAt = u.now
 	}
 	if l := u.g.accountFor(key.Carrier, merchantID); l != nil {
-		switch own := u.g.byName[accountKey{key.Carrier, t.Account}]; {
+		switch own := u.g.named(key.Carrier, t.Account); {
 		case t.Account == "":
 			t.Account = l.account.Name
 		case own != nil && own.account.MerchantID != "" && own.account.MerchantID != merchantID:
@@ -483,7 +483,7 @@ func (u *unit) readKept(key parcel.NumberKey) error {
 		return err
 	}
 	for _, p := range kept {
-		r, err := u.g.decode(p)
+		r, err := u.g.decode(p, nil)
 		if err != nil {
 			u.g.log.Warn("kept payload cannot be read", "carrier", p.Carrier, "payload", p.ID, "error", err)
 		}

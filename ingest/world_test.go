@@ -240,3 +240,13 @@ func eventKeys(s *parcel.Shipment) []string {
 	}
 	return slices.Sorted(maps.Keys(keys))
 }
+
+// anotherMerchant makes one more tenant.
+func (w *world) anotherMerchant() string {
+	w.t.Helper()
+	id := ulid.Make().String()
+	if err := w.store.CreateMerchant(w.t.Context(), storage.Merchant{ID: id, Name: "shop " + id, CreatedAt: now}); err != nil {
+		w.t.Fatal(err)
+	}
+	return id
+}

@@ -55,6 +55,8 @@ type Retraction struct {
 
 // Witness is one telling of an event.
 type Witness struct {
+	// Carrier is who told it: Observation.Teller, else the carrier whose scan
+	// it is.
 	Carrier    string
 	Source     SourceKind
 	PayloadID  string
@@ -170,7 +172,7 @@ func mergeTellings(prior []TimelineEvent, rows []Event) []TimelineEvent {
 		if r.Retraction != nil {
 			continue
 		}
-		w := Witness{Carrier: r.Carrier, Source: r.Source, PayloadID: r.PayloadID, ReceivedAt: r.ReceivedAt, Digest: r.EventDigest}
+		w := Witness{Carrier: cmp.Or(r.Teller, r.Carrier), Source: r.Source, PayloadID: r.PayloadID, ReceivedAt: r.ReceivedAt, Digest: r.EventDigest}
 		j, seen := byKey[r.EventKey]
 		if !seen {
 			byKey[r.EventKey] = len(events)

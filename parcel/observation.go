@@ -53,6 +53,10 @@ type Observation struct {
 	// name another carrier by its code, and leaves it empty where it does not
 	// know.
 	Carrier string
+	// Teller is who told it, where that is not the carrier whose scan it is: the
+	// aggregator that repeats it. Ingest fills it in; empty where the carrier
+	// itself told it.
+	Teller string
 	// Number is the carrier's name for the parcel, normalised.
 	Number string
 	// Parcel tells apart parcels of one re-used number where the carrier does
@@ -90,10 +94,12 @@ type Observation struct {
 	Rule, RuleVersion string
 }
 
-// Key is the identity of the event: carrier, number, parcel, own code (or the
-// text rule where there is none), wall clock as written. Never the canonical
-// code, the place, the words or the computed instant: all of those change
-// with language, time and mapping version.
+// Key is the identity of the event as its teller tells it: carrier, number,
+// parcel, own code (or the text rule where there is none), wall clock as
+// written, and the teller where that is another than the carrier. Never the
+// canonical code, the place, the words or the computed instant: all of those
+// change with language, time and mapping version. That two tellers' events are
+// one is for Fold to find.
 func (o *Observation) Key() string {
 	h := sha256.New()
 	own := o.OwnCode
@@ -101,6 +107,9 @@ func (o *Observation) Key() string {
 		own = "\x00" + o.Rule
 	}
 	hashStrings(h, o.Carrier, o.Number, o.Parcel, own, o.Occurred.Wall)
+	if o.Teller != "" {
+		hashStrings(h, o.Teller)
+	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
@@ -109,7 +118,7 @@ func (o *Observation) Key() string {
 // again adds nothing.
 func (o *Observation) Digest() string {
 	h := sha256.New()
-	hashStrings(h, o.Carrier, o.Number, o.Parcel, o.OwnCode, string(o.Code), string(o.Reason), o.Words, o.Language,
+	hashStrings(h, o.Carrier, o.Teller, o.Number, o.Parcel, o.OwnCode, string(o.Code), string(o.Reason), o.Words, o.Language,
 		o.Occurred.Wall, o.Occurred.Text, o.Occurred.Zone, string(o.Occurred.Certainty),
 		string(o.Place.Country), o.Place.Region, o.Place.City, o.Place.Postcode, o.Place.Facility, o.Place.Unlocode,
 		string(o.DeliveredTo), o.NextCarrier, o.NextNumber, o.Rule, o.RuleVersion)

@@ -23,7 +23,7 @@ import (
 
 // codecVersion changes with the layout. Another version is not read: the
 // shipment is folded again.
-const codecVersion = 1
+const codecVersion = 2
 
 // Kinds of table entries. Digests and ULIDs are most of a state's bytes, and
 // packed they are half as long.
@@ -305,6 +305,7 @@ func (e *encoder) timelineEvent(t *parcel.TimelineEvent) {
 func (e *encoder) event(v *parcel.Event) {
 	o := &v.Observation
 	text(e, o.Carrier)
+	text(e, o.Teller)
 	text(e, o.Number)
 	text(e, o.Parcel)
 	text(e, o.OwnCode)
@@ -394,7 +395,7 @@ func decodeState(data []byte, s *parcel.Shipment, scratch *[]string) error {
 	d.readTable()
 	*scratch = d.table
 	// The least number of bytes that each takes bounds what garbage can ask for.
-	d.events = d.length(29)
+	d.events = d.length(30)
 	witnesses := d.length(5)
 	d.legs = d.length(17)
 	retractions := d.length(5)
@@ -749,6 +750,7 @@ func (d *decoder) timelineEvent(t *parcel.TimelineEvent) {
 func (d *decoder) event(v *parcel.Event, corrects bool) {
 	o := &v.Observation
 	read(d, &o.Carrier)
+	read(d, &o.Teller)
 	read(d, &o.Number)
 	read(d, &o.Parcel)
 	read(d, &o.OwnCode)

@@ -81,6 +81,7 @@ type retractionDoc struct {
 // eventDoc is a row of the event log without what its columns say: merchant,
 // shipment, key, digest, id, carrier, number, received and payload.
 type eventDoc struct {
+	Teller      string             `json:"teller,omitempty"`
 	Parcel      string             `json:"parcel,omitempty"`
 	OwnCode     string             `json:"ownCode,omitempty"`
 	Code        parcel.Code        `json:"code,omitempty"`
@@ -103,7 +104,7 @@ type eventDoc struct {
 func encodeEvent(e *parcel.Event) string {
 	o := &e.Observation
 	d := eventDoc{
-		Parcel: o.Parcel, OwnCode: o.OwnCode, Code: o.Code, Reason: o.Reason, Words: o.Words, Language: o.Language,
+		Teller: o.Teller, Parcel: o.Parcel, OwnCode: o.OwnCode, Code: o.Code, Reason: o.Reason, Words: o.Words, Language: o.Language,
 		Occurred: momentDocOf(&o.Occurred), Reported: stampOf(o.Reported), Place: placeDocOf(&o.Place),
 		DeliveredTo: o.DeliveredTo, NextCarrier: o.NextCarrier, NextNumber: o.NextNumber, Retracts: o.Retracts,
 		Rule: o.Rule, RuleVersion: o.RuleVersion, Source: e.Source,
@@ -121,7 +122,7 @@ func decodeEvent(doc []byte, e *parcel.Event) error {
 		return err
 	}
 	o := &e.Observation
-	o.Parcel, o.OwnCode, o.Code, o.Reason, o.Words, o.Language = d.Parcel, d.OwnCode, d.Code, d.Reason, d.Words, d.Language
+	o.Teller, o.Parcel, o.OwnCode, o.Code, o.Reason, o.Words, o.Language = d.Teller, d.Parcel, d.OwnCode, d.Code, d.Reason, d.Words, d.Language
 	o.Occurred, o.Reported, o.Place = d.Occurred.moment(), d.Reported.time(), placeOf(d.Place)
 	o.DeliveredTo, o.NextCarrier, o.NextNumber, o.Retracts = d.DeliveredTo, d.NextCarrier, d.NextNumber, d.Retracts
 	o.Rule, o.RuleVersion, e.Source = d.Rule, d.RuleVersion, d.Source

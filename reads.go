@@ -177,3 +177,8 @@ func carrierViews() []view.Carrier {
 	}
 	return out
 }
+
+// Passings implements [resolvers.Store].
+func (r reads) Passings(ctx context.Context, merchantID string, f resolvers.PassingFilter) ([]parcel.PassingDelta, error) {
+	return r.Store.Passings(ctx, storage.OfMerchant(merchantID), storage.PassingFilter(f))
+}

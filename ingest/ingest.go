@@ -55,6 +55,7 @@ type Tx interface {
 	// ReleaseLeases gives back the leases of token; others stay.
 	ReleaseLeases(ctx context.Context, keys []parcel.NumberKey, token string) error
 	AddCohorts(ctx context.Context, rows []parcel.CohortDelta) error
+	AddPassings(ctx context.Context, rows []parcel.PassingDelta) error
 }
 
 // Bell is rung after each commit that logged something.

@@ -356,6 +356,7 @@ func (u *unit) flush() (last int64, err error) {
 		events         []parcel.EventRow
 		changes        []parcel.Change
 		cohorts        []parcel.CohortDelta
+		passings       []parcel.PassingDelta
 	)
 	for _, id := range slices.Sorted(maps.Keys(u.shipments)) {
 		t := u.shipments[id]
@@ -374,6 +375,7 @@ func (u *unit) flush() (last int64, err error) {
 		}
 		changes = append(changes, rows...)
 		cohorts = append(cohorts, parcel.CohortDeltas(t.before, t.now)...)
+		passings = append(passings, parcel.PassingDeltas(t.before, t.now)...)
 		u.plan(t)
 	}
 	if len(u.holders) > 0 {
@@ -403,6 +405,11 @@ func (u *unit) flush() (last int64, err error) {
 	}
 	if len(cohorts) > 0 {
 		if err := u.tx.AddCohorts(u.ctx, sumCohorts(cohorts)); err != nil {
+			return 0, err
+		}
+	}
+	if len(passings) > 0 {
+		if err := u.tx.AddPassings(u.ctx, passings); err != nil {
 			return 0, err
 		}
 	}

@@ -44,6 +44,9 @@ func TestExamples(t *testing.T) {
 	}
 	w.register(v, "A", "BR1000")
 	w.report(v, "BR1000", parcel.CodePickedUp, parcel.CodeDelivered)
+	w.register(v, "B", "BR2000", parcel.DeclaredLeg{Carrier: "cainiao", Number: "LP2000"})
+	w.reportOf(v, key("cainiao", "LP2000"), parcel.CodePickedUp, parcel.CodeOriginCountryDeparted)
+	w.report(v, "BR2000", parcel.CodeDeliveryOfficeArrived)
 	secret, _, hash := gateway.NewKey()
 	scopes := make([]string, 0, len(v.Scopes))
 	for _, s := range v.Scopes {

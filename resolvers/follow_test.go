@@ -64,12 +64,18 @@ func (s *stream) message() change {
 	return m.MilestoneChanged
 }
 
-// report tells events of a registered number, one call each.
+// report tells events of a number registered with the last carrier, one call
+// each.
 func (w *world) report(v graph.Viewer, number string, codes ...parcel.Code) {
+	w.t.Helper()
+	w.reportOf(v, key("correios", number), codes...)
+}
+
+func (w *world) reportOf(v graph.Viewer, number parcel.NumberKey, codes ...parcel.Code) {
 	w.t.Helper()
 	for i, code := range codes {
 		w.trade.Advance(time.Minute)
-		done, err := w.ingest.Report(w.t.Context(), v.MerchantID, []parcel.Report{{Key: key("correios", number), Observation: parcel.Observation{
+		done, err := w.ingest.Report(w.t.Context(), v.MerchantID, []parcel.Report{{Key: number, Observation: parcel.Observation{
 			Code: code, Occurred: parcel.ReportedMoment("", w.trade.Now().Add(time.Duration(i)*time.Second))}}})
 		if err != nil || done[0].Outcome != parcel.WriteCreated {
 			w.t.Fatal(err, done)
@@ -77,10 +83,11 @@ func (w *world) report(v graph.Viewer, number string, codes ...parcel.Code) {
 	}
 }
 
-func (w *world) register(v graph.Viewer, reference, number string) {
+// register registers a number of the last carrier, and legs before it.
+func (w *world) register(v graph.Viewer, reference, number string, before ...parcel.DeclaredLeg) {
 	w.t.Helper()
 	done, err := w.ingest.Register(w.t.Context(), v.MerchantID, []parcel.Registration{{Facts: parcel.Facts{Reference: reference, Order: "O-" + reference,
-		Origin: parcel.Place{Country: "CN"}, Destination: parcel.Place{Country: "BR"}, Legs: []parcel.DeclaredLeg{{Carrier: "correios", Number: number}}}}})
+		Origin: parcel.Place{Country: "CN"}, Destination: parcel.Place{Country: "BR"}, Legs: append(before, parcel.DeclaredLeg{Carrier: "correios", Number: number})}}})
 	if err != nil || done[0].Outcome != parcel.WriteCreated {
 		w.t.Fatal(err, done)
 	}

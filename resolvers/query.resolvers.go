@@ -103,6 +103,18 @@ func (r *queryResolver) CarrierScores(ctx context.Context, filter model.ScoreFil
 	return lens.ScorePage(rows, scoreQuery(&filter, groupBy, interval, orderBy, first, after))
 }
 
+func (r *queryResolver) HandoverStats(ctx context.Context, filter model.HandoverFilter, byLane bool, orderBy *model.HandoverOrder, first *int, after *string) (*view.HandoverStatPage, error) {
+	lens := r.lens(ctx)
+	var rows []parcel.PassingDelta
+	if !emptied(filter.FromCarriers) && !emptied(filter.ToCarriers) && !emptied(filter.Destinations) && !emptied(filter.Lanes) {
+		var err error
+		if rows, err = r.Store.Passings(ctx, lens.Viewer.MerchantID, passingFilter(&filter, lens.Now)); err != nil {
+			return nil, err
+		}
+	}
+	return lens.HandoverStatPage(rows, handoverQuery(&filter, byLane, orderBy, first, after))
+}
+
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
 
 type queryResolver struct{ *Resolver }

@@ -124,3 +124,7 @@ func (st reads) Cohorts(ctx context.Context, merchantID string, f resolvers.Coho
 	}
 	return out, err
 }
+
+func (st reads) Passings(ctx context.Context, merchantID string, f resolvers.PassingFilter) ([]parcel.PassingDelta, error) {
+	return st.s.Passings(ctx, storage.OfMerchant(merchantID), storage.PassingFilter(f))
+}

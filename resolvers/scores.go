@@ -16,12 +16,31 @@ const scoreDays = 90
 // cohortFilter translates a filter; the days of first scan are the cohorts'.
 func cohortFilter(in *model.ScoreFilter, now time.Time) CohortFilter {
 	f := CohortFilter{Carriers: in.Carriers, Lanes: lanes(in.Lanes)}
-	if in.Window == nil {
-		f.From = now.AddDate(0, 0, -scoreDays).Format(parcel.DayLayout)
-		return f
-	}
-	f.From, f.To = value(in.Window.From), value(in.Window.To)
+	f.From, f.To = windowOf(in.Window, now)
 	return f
+}
+
+// windowOf gives the days of a window; the last 90 where none is given.
+func windowOf(in *model.DateRangeInput, now time.Time) (from, to string) {
+	if in == nil {
+		return now.AddDate(0, 0, -scoreDays).Format(parcel.DayLayout), ""
+	}
+	return value(in.From), value(in.To)
+}
+
+// passingFilter translates a filter; the days of release are the counters'.
+func passingFilter(in *model.HandoverFilter, now time.Time) PassingFilter {
+	f := PassingFilter{FromCarriers: in.FromCarriers, ToCarriers: in.ToCarriers, Destinations: in.Destinations, Lanes: lanes(in.Lanes)}
+	f.From, f.To = windowOf(in.Window, now)
+	return f
+}
+
+func handoverQuery(in *model.HandoverFilter, byLane bool, order *model.HandoverOrder, first *int, after *string) view.HandoverQuery {
+	q := view.HandoverQuery{ByLane: byLane, NAtLeast: value(in.NAtLeast), First: first, After: after}
+	if order != nil {
+		q.By, q.Descending = order.Field, order.Direction == view.Descending
+	}
+	return q
 }
 
 func scoreQuery(in *model.ScoreFilter, groupBy []view.ScoreDimension, interval *view.StatInterval, order *model.ScoreOrder, first *int, after *string) view.ScoreQuery {

@@ -47,6 +47,8 @@ type Store interface {
 	PutRoutes(ctx context.Context, rows []RouteRow) error
 	// Cohorts reads what shipments have added up to.
 	Cohorts(ctx context.Context, merchantID string, f CohortFilter) ([]parcel.CohortDelta, error)
+	// Passings reads what their handovers have added up to.
+	Passings(ctx context.Context, merchantID string, f PassingFilter) ([]parcel.PassingDelta, error)
 }
 
 // Knock is what someone says at the public door: a normalised number, perhaps
@@ -151,4 +153,13 @@ type CohortFilter struct {
 	Carriers []string
 	Lanes    []parcel.Lane
 	From, To string
+}
+
+// PassingFilter selects handovers; From and To are days, both included, empty
+// for unbounded.
+type PassingFilter struct {
+	FromCarriers, ToCarriers []string
+	Destinations             []parcel.Country
+	Lanes                    []parcel.Lane
+	From, To                 string
 }

@@ -180,6 +180,7 @@ func TestTenantsNeverMeet(t *testing.T) {
 		"identify":      {`identify(number: "MNUMBERONE")`: nil},
 		"routes":        {"routes(first: 100)": nil},
 		"viewer":        {"viewer": nil},
+		"handoverStats": {`handoverStats(byLane: true, filter: { window: { from: "2026-01-01" } })`: nil},
 		"carrierScores": {"carrierScores(groupBy: [LANE], filter: { window: { from: \"2026-01-01\" } })": nil},
 	}
 	for _, id := range ids {

@@ -27,6 +27,8 @@ type (
 	EndCause      = parcel.EndCause
 	CohortKey     = parcel.CohortKey
 	CohortDelta   = parcel.CohortDelta
+	PassingKey    = parcel.PassingKey
+	PassingDelta  = parcel.PassingDelta
 )
 
 // The causes.
@@ -68,6 +70,17 @@ type Cohorts struct {
 type ScoreFilter struct {
 	Carriers []string
 	Lanes    []parcel.Lane
+	// From and To are days in parcel.DayLayout, both included; empty is
+	// unbounded.
+	From, To string
+}
+
+// PassingFilter selects handovers; the zero value selects all.
+type PassingFilter struct {
+	// FromCarriers let go, ToCarriers took on.
+	FromCarriers, ToCarriers []string
+	Destinations             []parcel.Country
+	Lanes                    []parcel.Lane
 	// From and To are days in parcel.DayLayout, both included; empty is
 	// unbounded.
 	From, To string

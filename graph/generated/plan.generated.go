@@ -229,6 +229,27 @@ func (p *planner) write(ctx context.Context, v any) any {
 			return v
 		}
 		return taken(ctx, p, "Handover", sel, compileHandover, v, func(w *plan.Writer, o *plan.Object[view.Handover]) { o.Write(w, *v) })
+	case view.HandoverStat:
+		return taken(ctx, p, "HandoverStat", sel, compileHandoverStat, v, func(w *plan.Writer, o *plan.Object[*view.HandoverStat]) { o.Write(w, &v) })
+	case *view.HandoverStat:
+		if v == nil {
+			return v
+		}
+		return taken(ctx, p, "HandoverStat", sel, compileHandoverStat, v, func(w *plan.Writer, o *plan.Object[*view.HandoverStat]) { o.Write(w, v) })
+	case view.HandoverStatPage:
+		return taken(ctx, p, "HandoverStatConnection", sel, compileHandoverStatConnection, v, func(w *plan.Writer, o *plan.Object[*view.HandoverStatPage]) { o.Write(w, &v) })
+	case *view.HandoverStatPage:
+		if v == nil {
+			return v
+		}
+		return taken(ctx, p, "HandoverStatConnection", sel, compileHandoverStatConnection, v, func(w *plan.Writer, o *plan.Object[*view.HandoverStatPage]) { o.Write(w, v) })
+	case view.HandoverStatEdge:
+		return taken(ctx, p, "HandoverStatEdge", sel, compileHandoverStatEdge, v, func(w *plan.Writer, o *plan.Object[view.HandoverStatEdge]) { o.Write(w, v) })
+	case *view.HandoverStatEdge:
+		if v == nil {
+			return v
+		}
+		return taken(ctx, p, "HandoverStatEdge", sel, compileHandoverStatEdge, v, func(w *plan.Writer, o *plan.Object[view.HandoverStatEdge]) { o.Write(w, *v) })
 	case view.Interval:
 		return taken(ctx, p, "Interval", sel, compileInterval, v, func(w *plan.Writer, o *plan.Object[view.Interval]) { o.Write(w, v) })
 	case *view.Interval:
@@ -650,6 +671,22 @@ func (p *planner) write(ctx context.Context, v any) any {
 	case []view.UserError:
 		return taken(ctx, p, "UserError", sel, compileUserError, v, func(w *plan.Writer, o *plan.Object[view.UserError]) {
 			plan.List(w, v, func(w *plan.Writer, v view.UserError) {
+				o.Write(w, v)
+			})
+		})
+	case []view.HandoverStatEdge:
+		return taken(ctx, p, "HandoverStatEdge", sel, compileHandoverStatEdge, v, func(w *plan.Writer, o *plan.Object[view.HandoverStatEdge]) {
+			plan.List(w, v, func(w *plan.Writer, v view.HandoverStatEdge) {
+				o.Write(w, v)
+			})
+		})
+	case []*view.HandoverStat:
+		return taken(ctx, p, "HandoverStat", sel, compileHandoverStat, v, func(w *plan.Writer, o *plan.Object[*view.HandoverStat]) {
+			plan.List(w, v, func(w *plan.Writer, v *view.HandoverStat) {
+				if v == nil {
+					w.Fail()
+					return
+				}
 				o.Write(w, v)
 			})
 		})
@@ -2314,6 +2351,270 @@ func compileHandover(ctx context.Context, p *planner, sel ast.SelectionSet) *pla
 			}
 			out.Add(f, func(w *plan.Writer, obj view.Handover) {
 				v := obj.Because()
+				o.Write(w, v)
+			})
+		default:
+			return nil
+		}
+	}
+	return out
+}
+
+func compileHandoverStat(ctx context.Context, p *planner, sel ast.SelectionSet) *plan.Object[*view.HandoverStat] {
+	fields := graphql.CollectFields(p.ec.OperationContext, sel, handoverStatImplementors)
+	out := plan.New[*view.HandoverStat](len(fields))
+	for i := range fields {
+		f := &fields[i]
+		if len(f.Deferrables) > 0 {
+			return nil
+		}
+		switch f.Name {
+		case "__typename":
+			out.Constant(f, "HandoverStat")
+		case "fromStage":
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.FromStage()
+				w.Text(string(v))
+			})
+		case "fromCarrierCode":
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v, ok := obj.FromCarrierCode()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Text(string(v))
+			})
+		case "fromCarrier":
+			o := compiled(ctx, p, "Carrier", f.Selections, compileCarrier)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v, ok := obj.FromCarrier()
+				if !ok {
+					w.Null()
+					return
+				}
+				if v == nil {
+					w.Null()
+					return
+				}
+				o.Write(w, v)
+			})
+		case "toStage":
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v, ok := obj.ToStage()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Text(string(v))
+			})
+		case "toCarrierCode":
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v, ok := obj.ToCarrierCode()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Text(string(v))
+			})
+		case "toCarrier":
+			o := compiled(ctx, p, "Carrier", f.Selections, compileCarrier)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v, ok := obj.ToCarrier()
+				if !ok {
+					w.Null()
+					return
+				}
+				if v == nil {
+					w.Null()
+					return
+				}
+				o.Write(w, v)
+			})
+		case "lane":
+			o := compiled(ctx, p, "Lane", f.Selections, compileLane)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v, ok := obj.Lane()
+				if !ok {
+					w.Null()
+					return
+				}
+				o.Write(w, v)
+			})
+		case "n":
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.N()
+				w.Int(v)
+			})
+		case "pending":
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.Pending()
+				w.Int(v)
+			})
+		case "gapHours":
+			o := compiled(ctx, p, "Quantiles", f.Selections, compileQuantiles)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.GapHours()
+				o.Write(w, v)
+			})
+		case "excessHours":
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v, ok := obj.ExcessHours()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Float(v)
+			})
+		case "lost":
+			o := compiled(ctx, p, "Rate", f.Selections, compileRate)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.Lost()
+				o.Write(w, v)
+			})
+		case "damaged":
+			o := compiled(ctx, p, "Rate", f.Selections, compileRate)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.Damaged()
+				o.Write(w, v)
+			})
+		case "unseen":
+			o := compiled(ctx, p, "Rate", f.Selections, compileRate)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.Unseen()
+				o.Write(w, v)
+			})
+		case "numberChanged":
+			o := compiled(ctx, p, "Rate", f.Selections, compileRate)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.NumberChanged()
+				o.Write(w, v)
+			})
+		case "asOf":
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStat) {
+				v := obj.AsOf()
+				w.Time(v)
+			})
+		default:
+			return nil
+		}
+	}
+	return out
+}
+
+func compileHandoverStatConnection(ctx context.Context, p *planner, sel ast.SelectionSet) *plan.Object[*view.HandoverStatPage] {
+	fields := graphql.CollectFields(p.ec.OperationContext, sel, handoverStatConnectionImplementors)
+	out := plan.New[*view.HandoverStatPage](len(fields))
+	for i := range fields {
+		f := &fields[i]
+		if len(f.Deferrables) > 0 {
+			return nil
+		}
+		switch f.Name {
+		case "__typename":
+			out.Constant(f, "HandoverStatConnection")
+		case "edges":
+			o := compiled(ctx, p, "HandoverStatEdge", f.Selections, compileHandoverStatEdge)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStatPage) {
+				v := obj.Edges()
+				plan.List(w, v, func(w *plan.Writer, v view.HandoverStatEdge) {
+					o.Write(w, v)
+				})
+			})
+		case "nodes":
+			o := compiled(ctx, p, "HandoverStat", f.Selections, compileHandoverStat)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStatPage) {
+				v := obj.Nodes()
+				plan.List(w, v, func(w *plan.Writer, v *view.HandoverStat) {
+					if v == nil {
+						w.Fail()
+						return
+					}
+					o.Write(w, v)
+				})
+			})
+		case "pageInfo":
+			o := compiled(ctx, p, "PageInfo", f.Selections, compilePageInfo)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStatPage) {
+				v := obj.PageInfo()
+				o.Write(w, v)
+			})
+		case "count":
+			o := compiled(ctx, p, "Count", f.Selections, compileCount)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.HandoverStatPage) {
+				v := obj.Count()
+				o.Write(w, v)
+			})
+		default:
+			return nil
+		}
+	}
+	return out
+}
+
+func compileHandoverStatEdge(ctx context.Context, p *planner, sel ast.SelectionSet) *plan.Object[view.HandoverStatEdge] {
+	fields := graphql.CollectFields(p.ec.OperationContext, sel, handoverStatEdgeImplementors)
+	out := plan.New[view.HandoverStatEdge](len(fields))
+	for i := range fields {
+		f := &fields[i]
+		if len(f.Deferrables) > 0 {
+			return nil
+		}
+		switch f.Name {
+		case "__typename":
+			out.Constant(f, "HandoverStatEdge")
+		case "cursor":
+			out.Add(f, func(w *plan.Writer, obj view.HandoverStatEdge) {
+				v := obj.Cursor()
+				w.Text(string(v))
+			})
+		case "node":
+			o := compiled(ctx, p, "HandoverStat", f.Selections, compileHandoverStat)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj view.HandoverStatEdge) {
+				v := obj.Node()
+				if v == nil {
+					w.Fail()
+					return
+				}
 				o.Write(w, v)
 			})
 		default:

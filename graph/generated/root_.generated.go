@@ -63,6 +63,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputChangeTrackingNumberInput,
 		ec.unmarshalInputDateRangeInput,
 		ec.unmarshalInputFreshnessInput,
+		ec.unmarshalInputHandoverFilter,
+		ec.unmarshalInputHandoverOrder,
 		ec.unmarshalInputLaneInput,
 		ec.unmarshalInputLegInput,
 		ec.unmarshalInputMoneyInput,
@@ -1247,6 +1249,15 @@ type Query {
   routes(filter: RouteFilter, first: Int = 20 @limit(min: 0, max: 100), after: String @limit(max: 512)): RouteConnection @requiresScope(scope: ROUTES_READ) @listSize(assumedSize: 20, slicingArguments: ["first"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false)
   "Carriers measured: each carrier, by lane or destination where ` + "`" + `groupBy` + "`" + ` asks for it, and in intervals where ` + "`" + `interval` + "`" + ` is given. Without ` + "`" + `orderBy` + "`" + ` by time, then key."
   carrierScores(filter: ScoreFilter! = {}, groupBy: [ScoreDimension!]! @limit(max: 3), interval: StatInterval, orderBy: ScoreOrder, first: Int = 50 @limit(min: 0, max: 100), after: String @limit(max: 512)): CarrierScoreConnection @requiresScope(scope: ANALYTICS_READ) @listSize(assumedSize: 50, slicingArguments: ["first"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false) @cost(weight: "10")
+  "Where time is lost and parcels vanish: every pair of parties between whom custody passed on the way out. Without ` + "`" + `orderBy` + "`" + ` by the hours lost, most first."
+  handoverStats(
+    filter: HandoverFilter! = {}
+    "Apart for each lane."
+    byLane: Boolean! = false
+    orderBy: HandoverOrder
+    first: Int = 50 @limit(min: 0, max: 100)
+    after: String @limit(max: 512)
+  ): HandoverStatConnection @requiresScope(scope: ANALYTICS_READ) @listSize(assumedSize: 50, slicingArguments: ["first"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false) @cost(weight: "10")
 }
 
 "What the shopper's door answers."
@@ -1754,7 +1765,7 @@ type Interval @cost(weight: "0") {
   level: Float!
 }
 
-"A share, 0 to 1, of the parcels that started, never without its n. Parcels under way count as longer than so far (Aalen-Johansen), so that the value is not k / n."
+"A share, 0 to 1, never without its n. Where parcels may still be under way they count as longer than so far (Aalen-Johansen), so that the value is not k / n."
 type Rate @cost(weight: "0") {
   "Best estimate; null only if there is no parcel to tell from."
   value: Float
@@ -1866,6 +1877,100 @@ type CarrierScoreEdge @cost(weight: "0") {
   cursor: String!
   "The thing itself."
   node: CarrierScore!
+}
+
+"Where custody passes between two parties: what it costs in time and in parcels."
+type HandoverStat {
+  "Stage that lets go."
+  fromStage: Stage!
+  "Carrier that lets go, by code; null if nobody named it."
+  fromCarrierCode: String
+  "Carrier that lets go; null too for one that this deployment has no adapter for."
+  fromCarrier: Carrier
+  "Stage that takes on; null for parcels that nobody has taken on."
+  toStage: Stage
+  "Carrier that takes on, by code; null for parcels that nobody has taken on."
+  toCarrierCode: String
+  "Carrier that takes on; null too for one that this deployment has no adapter for."
+  toCarrier: Carrier
+  "Lane; null unless ` + "`" + `byLane` + "`" + `."
+  lane: Lane
+  "Handovers."
+  n: Int!
+  "Released and not yet accepted."
+  pending: Int!
+  "Whole hours between release and acceptance. Open ones count as longer than so far, those lost on the way as never accepted (Aalen-Johansen)."
+  gapHours: Quantiles!
+  "Hours beyond the usual gap, summed over all parcels, open ones included: where time is lost. Usual is the median between the same two stages whoever the parties; null while that is not known."
+  excessHours: Float
+  "Lost before anybody took them on."
+  lost: Rate!
+  "Damage first reported after this point and before the next."
+  damaged: Rate!
+  "Of those accepted: neither side reported the passing itself."
+  unseen: Rate!
+  "Of those accepted: the tracking number changed."
+  numberChanged: Rate!
+  "Moment of the figures."
+  asOf: DateTime!
+}
+
+"Which handovers count."
+input HandoverFilter {
+  "Carriers that let go, by code."
+  fromCarriers: [String!] @limit(max: 50)
+  "Carriers that took on, by code."
+  toCarriers: [String!] @limit(max: 50)
+  "Countries of destination."
+  destinations: [CountryCode!] @limit(max: 100)
+  "Lanes."
+  lanes: [LaneInput!] @limit(max: 50)
+  "Days of release; default the last 90."
+  window: DateRangeInput
+  "Leave out rows with fewer handovers."
+  nAtLeast: Int @limit(min: 0, max: 1000000)
+}
+
+"By what handovers are sorted."
+enum HandoverOrderField {
+  "Hours lost in all."
+  EXCESS_HOURS
+  "Loss, by its lower end."
+  LOST
+  "Damage, by its lower end."
+  DAMAGED
+  "95 % gap."
+  GAP_P95
+  "Handovers."
+  N
+}
+
+"Order of handovers. Rows without the figure come last; ties are broken by parties."
+input HandoverOrder {
+  "By what."
+  field: HandoverOrderField!
+  "Which way."
+  direction: OrderDirection! = DESC
+}
+
+"A page of rows."
+type HandoverStatConnection {
+  "The rows with their cursors."
+  edges: [HandoverStatEdge!]!
+  "The rows."
+  nodes: [HandoverStat!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "How many there are in all."
+  count: Count!
+}
+
+"One of the rows in a page."
+type HandoverStatEdge @cost(weight: "0") {
+  "Its place in the list."
+  cursor: String!
+  "The thing itself."
+  node: HandoverStat!
 }
 `, BuiltIn: false},
 	{Name: "../schema/shipment.graphqls", Input: `"One parcel's promised journey, over any number of carriers."
@@ -2877,6 +2982,68 @@ func (ec *executionContext) childFields_Handover(ctx context.Context, field grap
 		return ec.fieldContext_Handover_because(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Handover", field.Name)
+}
+
+func (ec *executionContext) childFields_HandoverStat(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "fromStage":
+		return ec.fieldContext_HandoverStat_fromStage(ctx, field)
+	case "fromCarrierCode":
+		return ec.fieldContext_HandoverStat_fromCarrierCode(ctx, field)
+	case "fromCarrier":
+		return ec.fieldContext_HandoverStat_fromCarrier(ctx, field)
+	case "toStage":
+		return ec.fieldContext_HandoverStat_toStage(ctx, field)
+	case "toCarrierCode":
+		return ec.fieldContext_HandoverStat_toCarrierCode(ctx, field)
+	case "toCarrier":
+		return ec.fieldContext_HandoverStat_toCarrier(ctx, field)
+	case "lane":
+		return ec.fieldContext_HandoverStat_lane(ctx, field)
+	case "n":
+		return ec.fieldContext_HandoverStat_n(ctx, field)
+	case "pending":
+		return ec.fieldContext_HandoverStat_pending(ctx, field)
+	case "gapHours":
+		return ec.fieldContext_HandoverStat_gapHours(ctx, field)
+	case "excessHours":
+		return ec.fieldContext_HandoverStat_excessHours(ctx, field)
+	case "lost":
+		return ec.fieldContext_HandoverStat_lost(ctx, field)
+	case "damaged":
+		return ec.fieldContext_HandoverStat_damaged(ctx, field)
+	case "unseen":
+		return ec.fieldContext_HandoverStat_unseen(ctx, field)
+	case "numberChanged":
+		return ec.fieldContext_HandoverStat_numberChanged(ctx, field)
+	case "asOf":
+		return ec.fieldContext_HandoverStat_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HandoverStat", field.Name)
+}
+
+func (ec *executionContext) childFields_HandoverStatConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_HandoverStatConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_HandoverStatConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_HandoverStatConnection_pageInfo(ctx, field)
+	case "count":
+		return ec.fieldContext_HandoverStatConnection_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HandoverStatConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_HandoverStatEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_HandoverStatEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_HandoverStatEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HandoverStatEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Interval(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -635,6 +635,657 @@ func (ec *executionContext) fieldContext_GroupKey_to(_ context.Context, field gr
 	return graphql.NewScalarFieldContext("GroupKey", field, true, false, errors.New("field of type Date does not have child fields"))
 }
 
+func (ec *executionContext) _HandoverStat_fromStage(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_fromStage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FromStage(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v parcel.Stage) graphql.Marshaler {
+			return ec.marshalNStage2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐStage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_fromStage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStat", field, true, false, errors.New("field of type Stage does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStat_fromCarrierCode(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_fromCarrierCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.FromCarrierCode()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_fromCarrierCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStat", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStat_fromCarrier(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_fromCarrier(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.FromCarrier()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *view.Carrier) graphql.Marshaler {
+			return ec.marshalOCarrier2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCarrier(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_fromCarrier(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Carrier(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStat_toStage(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_toStage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.ToStage()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v parcel.Stage) graphql.Marshaler {
+			return ec.marshalOStage2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐStage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_toStage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStat", field, true, false, errors.New("field of type Stage does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStat_toCarrierCode(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_toCarrierCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.ToCarrierCode()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_toCarrierCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStat", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStat_toCarrier(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_toCarrier(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.ToCarrier()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *view.Carrier) graphql.Marshaler {
+			return ec.marshalOCarrier2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCarrier(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_toCarrier(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Carrier(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStat_lane(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_lane(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.Lane()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.Lane) graphql.Marshaler {
+			return ec.marshalOLane2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐLane(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_lane(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Lane(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStat_n(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_n(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.N(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_n(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStat", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStat_pending(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_pending(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Pending(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_pending(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStat", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStat_gapHours(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_gapHours(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GapHours(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.Quantiles) graphql.Marshaler {
+			return ec.marshalNQuantiles2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐQuantiles(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_gapHours(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Quantiles(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStat_excessHours(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_excessHours(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.ExcessHours()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalOFloat2float64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_excessHours(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStat", field, true, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStat_lost(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_lost(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lost(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.Rate) graphql.Marshaler {
+			return ec.marshalNRate2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐRate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_lost(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStat_damaged(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_damaged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Damaged(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.Rate) graphql.Marshaler {
+			return ec.marshalNRate2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐRate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_damaged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStat_unseen(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_unseen(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unseen(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.Rate) graphql.Marshaler {
+			return ec.marshalNRate2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐRate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_unseen(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStat_numberChanged(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_numberChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NumberChanged(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.Rate) graphql.Marshaler {
+			return ec.marshalNRate2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐRate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_numberChanged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStat",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStat_asOf(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStat) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStat_asOf(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AsOf(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStat_asOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStat", field, true, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStatConnection_edges(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStatPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStatConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []view.HandoverStatEdge) graphql.Marshaler {
+			return ec.marshalNHandoverStatEdge2ᚕgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStatEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStatConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStatConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HandoverStatEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStatConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStatPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStatConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*view.HandoverStat) graphql.Marshaler {
+			return ec.marshalNHandoverStat2ᚕᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStatᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStatConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStatConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HandoverStat(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStatConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStatPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStatConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStatConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStatConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStatConnection_count(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStatPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStatConnection_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.Count) graphql.Marshaler {
+			return ec.marshalNCount2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCount(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStatConnection_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStatConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Count(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HandoverStatEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStatEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStatEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStatEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HandoverStatEdge", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _HandoverStatEdge_node(ctx context.Context, field graphql.CollectedField, obj *view.HandoverStatEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HandoverStatEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *view.HandoverStat) graphql.Marshaler {
+			return ec.marshalNHandoverStat2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStat(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HandoverStatEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HandoverStatEdge",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HandoverStat(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Interval_low(ctx context.Context, field graphql.CollectedField, obj *view.Interval) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1050,6 +1701,231 @@ func (ec *executionContext) fieldContext_Rate_gap(_ context.Context, field graph
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputHandoverFilter(ctx context.Context, obj any) (model.HandoverFilter, error) {
+	var it model.HandoverFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"fromCarriers", "toCarriers", "destinations", "lanes", "window", "nAtLeast"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "fromCarriers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fromCarriers"))
+			directive0 := func(ctx context.Context) (any, error) { return ec.unmarshalOString2ᚕstringᚄ(ctx, v) }
+
+			directive1 := func(ctx context.Context) (any, error) {
+				max, err := ec.unmarshalOInt2ᚖint(ctx, 50)
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.Limit == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive limit is not implemented")
+				}
+				return ec.Directives.Limit(ctx, obj, directive0, nil, max)
+			}
+
+			tmp, err := directive1(ctx)
+			if err != nil {
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+			if data, ok := tmp.([]string); ok {
+				it.FromCarriers = data
+			} else if tmp == nil {
+				it.FromCarriers = nil
+			} else {
+				err := fmt.Errorf(`unexpected type %T from directive, should be []string`, tmp)
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+		case "toCarriers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("toCarriers"))
+			directive0 := func(ctx context.Context) (any, error) { return ec.unmarshalOString2ᚕstringᚄ(ctx, v) }
+
+			directive1 := func(ctx context.Context) (any, error) {
+				max, err := ec.unmarshalOInt2ᚖint(ctx, 50)
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.Limit == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive limit is not implemented")
+				}
+				return ec.Directives.Limit(ctx, obj, directive0, nil, max)
+			}
+
+			tmp, err := directive1(ctx)
+			if err != nil {
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+			if data, ok := tmp.([]string); ok {
+				it.ToCarriers = data
+			} else if tmp == nil {
+				it.ToCarriers = nil
+			} else {
+				err := fmt.Errorf(`unexpected type %T from directive, should be []string`, tmp)
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+		case "destinations":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("destinations"))
+			directive0 := func(ctx context.Context) (any, error) {
+				return ec.unmarshalOCountryCode2ᚕgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐCountryᚄ(ctx, v)
+			}
+
+			directive1 := func(ctx context.Context) (any, error) {
+				max, err := ec.unmarshalOInt2ᚖint(ctx, 100)
+				if err != nil {
+					var zeroVal []parcel.Country
+					return zeroVal, err
+				}
+				if ec.Directives.Limit == nil {
+					var zeroVal []parcel.Country
+					return zeroVal, errors.New("directive limit is not implemented")
+				}
+				return ec.Directives.Limit(ctx, obj, directive0, nil, max)
+			}
+
+			tmp, err := directive1(ctx)
+			if err != nil {
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+			if data, ok := tmp.([]parcel.Country); ok {
+				it.Destinations = data
+			} else if tmp == nil {
+				it.Destinations = nil
+			} else {
+				err := fmt.Errorf(`unexpected type %T from directive, should be []github.com/milepost-gateway/milepost/parcel.Country`, tmp)
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+		case "lanes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lanes"))
+			directive0 := func(ctx context.Context) (any, error) {
+				return ec.unmarshalOLaneInput2ᚕgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋmodelᚐLaneInputᚄ(ctx, v)
+			}
+
+			directive1 := func(ctx context.Context) (any, error) {
+				max, err := ec.unmarshalOInt2ᚖint(ctx, 50)
+				if err != nil {
+					var zeroVal []model.LaneInput
+					return zeroVal, err
+				}
+				if ec.Directives.Limit == nil {
+					var zeroVal []model.LaneInput
+					return zeroVal, errors.New("directive limit is not implemented")
+				}
+				return ec.Directives.Limit(ctx, obj, directive0, nil, max)
+			}
+
+			tmp, err := directive1(ctx)
+			if err != nil {
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+			if data, ok := tmp.([]model.LaneInput); ok {
+				it.Lanes = data
+			} else if tmp == nil {
+				it.Lanes = nil
+			} else {
+				err := fmt.Errorf(`unexpected type %T from directive, should be []github.com/milepost-gateway/milepost/graph/model.LaneInput`, tmp)
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+		case "window":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("window"))
+			data, err := ec.unmarshalODateRangeInput2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋmodelᚐDateRangeInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Window = data
+		case "nAtLeast":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nAtLeast"))
+			directive0 := func(ctx context.Context) (any, error) { return ec.unmarshalOInt2ᚖint(ctx, v) }
+
+			directive1 := func(ctx context.Context) (any, error) {
+				min, err := ec.unmarshalOInt2ᚖint(ctx, 0)
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				max, err := ec.unmarshalOInt2ᚖint(ctx, 1000000)
+				if err != nil {
+					var zeroVal *int
+					return zeroVal, err
+				}
+				if ec.Directives.Limit == nil {
+					var zeroVal *int
+					return zeroVal, errors.New("directive limit is not implemented")
+				}
+				return ec.Directives.Limit(ctx, obj, directive0, min, max)
+			}
+
+			tmp, err := directive1(ctx)
+			if err != nil {
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+			if data, ok := tmp.(*int); ok {
+				it.NAtLeast = data
+			} else if tmp == nil {
+				it.NAtLeast = nil
+			} else {
+				err := fmt.Errorf(`unexpected type %T from directive, should be *int`, tmp)
+				return it, graphql.ErrorOnPath(ctx, err)
+			}
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputHandoverOrder(ctx context.Context, obj any) (model.HandoverOrder, error) {
+	var it model.HandoverOrder
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "DESC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalNHandoverOrderField2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverOrderField(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNOrderDirection2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐOrderDirection(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputScoreFilter(ctx context.Context, obj any) (model.ScoreFilter, error) {
 	var it model.ScoreFilter
 	if obj == nil {
@@ -1455,6 +2331,215 @@ func (ec *executionContext) _GroupKey(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var handoverStatImplementors = []string{"HandoverStat"}
+
+func (ec *executionContext) _HandoverStat(ctx context.Context, sel ast.SelectionSet, obj *view.HandoverStat) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, handoverStatImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HandoverStat")
+		case "fromStage":
+			out.Values[i] = ec._HandoverStat_fromStage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fromCarrierCode":
+			out.Values[i] = ec._HandoverStat_fromCarrierCode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "fromCarrier":
+			out.Values[i] = ec._HandoverStat_fromCarrier(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "toStage":
+			out.Values[i] = ec._HandoverStat_toStage(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "toCarrierCode":
+			out.Values[i] = ec._HandoverStat_toCarrierCode(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "toCarrier":
+			out.Values[i] = ec._HandoverStat_toCarrier(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "lane":
+			out.Values[i] = ec._HandoverStat_lane(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "n":
+			out.Values[i] = ec._HandoverStat_n(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pending":
+			out.Values[i] = ec._HandoverStat_pending(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "gapHours":
+			out.Values[i] = ec._HandoverStat_gapHours(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "excessHours":
+			out.Values[i] = ec._HandoverStat_excessHours(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "lost":
+			out.Values[i] = ec._HandoverStat_lost(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "damaged":
+			out.Values[i] = ec._HandoverStat_damaged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unseen":
+			out.Values[i] = ec._HandoverStat_unseen(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "numberChanged":
+			out.Values[i] = ec._HandoverStat_numberChanged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "asOf":
+			out.Values[i] = ec._HandoverStat_asOf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var handoverStatConnectionImplementors = []string{"HandoverStatConnection"}
+
+func (ec *executionContext) _HandoverStatConnection(ctx context.Context, sel ast.SelectionSet, obj *view.HandoverStatPage) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, handoverStatConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HandoverStatConnection")
+		case "edges":
+			out.Values[i] = ec._HandoverStatConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodes":
+			out.Values[i] = ec._HandoverStatConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._HandoverStatConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._HandoverStatConnection_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var handoverStatEdgeImplementors = []string{"HandoverStatEdge"}
+
+func (ec *executionContext) _HandoverStatEdge(ctx context.Context, sel ast.SelectionSet, obj *view.HandoverStatEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, handoverStatEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HandoverStatEdge")
+		case "cursor":
+			out.Values[i] = ec._HandoverStatEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._HandoverStatEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var intervalImplementors = []string{"Interval"}
 
 func (ec *executionContext) _Interval(ctx context.Context, sel ast.SelectionSet, obj *view.Interval) graphql.Marshaler {
@@ -1683,6 +2768,74 @@ func (ec *executionContext) marshalNGroupKey2githubᚗcomᚋmilepostᚑgateway�
 	return ec._GroupKey(ctx, sel, &v)
 }
 
+func (ec *executionContext) unmarshalNHandoverFilter2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋmodelᚐHandoverFilter(ctx context.Context, v any) (model.HandoverFilter, error) {
+	res, err := ec.unmarshalInputHandoverFilter(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNHandoverOrderField2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverOrderField(ctx context.Context, v any) (view.HandoverOrderField, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := view.HandoverOrderField(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNHandoverOrderField2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverOrderField(ctx context.Context, sel ast.SelectionSet, v view.HandoverOrderField) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNHandoverStat2ᚕᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStatᚄ(ctx context.Context, sel ast.SelectionSet, v []*view.HandoverStat) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHandoverStat2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStat(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHandoverStat2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStat(ctx context.Context, sel ast.SelectionSet, v *view.HandoverStat) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._HandoverStat(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNHandoverStatEdge2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStatEdge(ctx context.Context, sel ast.SelectionSet, v view.HandoverStatEdge) graphql.Marshaler {
+	return ec._HandoverStatEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNHandoverStatEdge2ᚕgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStatEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []view.HandoverStatEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHandoverStatEdge2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStatEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNQuantiles2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐQuantiles(ctx context.Context, sel ast.SelectionSet, v view.Quantiles) graphql.Marshaler {
 	return ec._Quantiles(ctx, sel, &v)
 }
@@ -1765,6 +2918,21 @@ func (ec *executionContext) marshalOCarrierScoreConnection2ᚖgithubᚗcomᚋmil
 		return graphql.Null
 	}
 	return ec._CarrierScoreConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOHandoverOrder2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋmodelᚐHandoverOrder(ctx context.Context, v any) (*model.HandoverOrder, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputHandoverOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOHandoverStatConnection2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐHandoverStatPage(ctx context.Context, sel ast.SelectionSet, v *view.HandoverStatPage) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._HandoverStatConnection(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOInterval2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐInterval(ctx context.Context, sel ast.SelectionSet, v view.Interval) graphql.Marshaler {

@@ -8401,6 +8401,19 @@ func (ec *executionContext) marshalOSourceKind2githubᚗcomᚋmilepostᚑgateway
 	return res
 }
 
+func (ec *executionContext) unmarshalOStage2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐStage(ctx context.Context, v any) (parcel.Stage, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := parcel.Stage(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOStage2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐStage(ctx context.Context, sel ast.SelectionSet, v parcel.Stage) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOStage2ᚕgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐStageᚄ(ctx context.Context, v any) ([]parcel.Stage, error) {
 	if v == nil {
 		return nil, nil

@@ -71,6 +71,30 @@ type FreshnessInput struct {
 	WaitMs *int `json:"waitMs,omitempty"`
 }
 
+// Which handovers count.
+type HandoverFilter struct {
+	// Carriers that let go, by code.
+	FromCarriers []string `json:"fromCarriers,omitempty"`
+	// Carriers that took on, by code.
+	ToCarriers []string `json:"toCarriers,omitempty"`
+	// Countries of destination.
+	Destinations []parcel.Country `json:"destinations,omitempty"`
+	// Lanes.
+	Lanes []LaneInput `json:"lanes,omitempty"`
+	// Days of release; default the last 90.
+	Window *DateRangeInput `json:"window,omitempty"`
+	// Leave out rows with fewer handovers.
+	NAtLeast *int `json:"nAtLeast,omitempty"`
+}
+
+// Order of handovers. Rows without the figure come last; ties are broken by parties.
+type HandoverOrder struct {
+	// By what.
+	Field view.HandoverOrderField `json:"field"`
+	// Which way.
+	Direction view.OrderDirection `json:"direction"`
+}
+
 // Ordered pair of origin and destination.
 type LaneInput struct {
 	// Country of origin; null for any.

@@ -263,6 +263,49 @@ func testCohorts(t *testing.T, s *storage.Store) {
 	wantKind(t, err, parcel.ErrInvalid)
 }
 
+func testPassings(t *testing.T, s *storage.Store) {
+	m, other := merchant(t, s, "shop"), merchant(t, s, "other")
+	k := storage.PassingKey{MerchantID: m, Lane: parcel.Lane{Origin: "CN", Destination: "RU"}, FromStage: parcel.StageLinehaul, FromCarrier: "cainiao",
+		ToStage: parcel.StageLastMile, ToCarrier: "russian-post", Day: "2026-09-01"}
+	open, later, theirs := k, k, k
+	k.Hours, k.End = 30, parcel.PassingAccepted
+	later.Day, later.ToCarrier, later.ToStage, later.Lane.Destination = "2026-09-03", "", "", "BR"
+	theirs.MerchantID = other
+	add := func(deltas ...storage.PassingDelta) {
+		t.Helper()
+		update(t, s, func(ctx context.Context, tx *storage.Tx) error { return tx.AddPassings(ctx, deltas) })
+	}
+	add(storage.PassingDelta{PassingKey: open, N: 1}, storage.PassingDelta{PassingKey: open, N: 1},
+		storage.PassingDelta{PassingKey: later, N: 1}, storage.PassingDelta{PassingKey: theirs, N: 7})
+	// Both were taken on, one of them damaged.
+	add(storage.PassingDelta{PassingKey: open, N: -2}, storage.PassingDelta{PassingKey: k, N: 2, Renumbered: 2, Unseen: 1, Damaged: 1})
+	accepted, hanging := storage.PassingDelta{PassingKey: k, N: 2, Renumbered: 2, Unseen: 1, Damaged: 1}, storage.PassingDelta{PassingKey: later, N: 1}
+	for _, tt := range []struct {
+		name  string
+		scope storage.Scope
+		f     storage.PassingFilter
+		want  []storage.PassingDelta
+	}{
+		{"all", storage.OfMerchant(m), storage.PassingFilter{}, []storage.PassingDelta{hanging, accepted}},
+		{"of days", storage.OfMerchant(m), storage.PassingFilter{From: "2026-09-02", To: "2026-09-03"}, []storage.PassingDelta{hanging}},
+		{"of parties", storage.OfMerchant(m), storage.PassingFilter{FromCarriers: []string{"cainiao"}, ToCarriers: []string{"russian-post"}}, []storage.PassingDelta{accepted}},
+		{"of a destination", storage.OfMerchant(m), storage.PassingFilter{Destinations: []parcel.Country{"BR"}}, []storage.PassingDelta{hanging}},
+		{"of lanes", storage.OfMerchant(m), storage.PassingFilter{Lanes: []parcel.Lane{{Origin: "CN", Destination: "RU"}}}, []storage.PassingDelta{accepted}},
+		{"another's", storage.OfMerchant(other), storage.PassingFilter{}, []storage.PassingDelta{{PassingKey: theirs, N: 7}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := gocmp.Diff(tt.want, must(s.Passings(t.Context(), tt.scope, tt.f))(t)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	open.Hours = 3
+	err := s.Update(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		return tx.AddPassings(ctx, []storage.PassingDelta{{PassingKey: open, N: 1}})
+	})
+	wantKind(t, err, parcel.ErrInvalid)
+}
+
 // testOddText: what carriers and merchants write is kept, whatever bytes it
 // is made of.
 func testOddText(t *testing.T, s *storage.Store) {
@@ -308,6 +351,9 @@ func testTenancy(t *testing.T, s *storage.Store) {
 			return err
 		}
 		if err := tx.AddCohorts(ctx, []storage.CohortDelta{{CohortKey: storage.CohortKey{MerchantID: m, Carrier: "ups", Day: "2026-09-01"}, Started: 1}}); err != nil {
+			return err
+		}
+		if err := tx.AddPassings(ctx, []storage.PassingDelta{{PassingKey: storage.PassingKey{MerchantID: m, FromCarrier: "ups", Day: "2026-09-01"}, N: 1}}); err != nil {
 			return err
 		}
 		return tx.PutImportRun(ctx, storage.ImportRun{ID: "i", MerchantID: m, FileSHA: "f", MappingSHA: "m"})
@@ -357,6 +403,10 @@ func testTenancy(t *testing.T, s *storage.Store) {
 		"Scores": func(sc storage.Scope) (int, error) {
 			got, err := s.Scores(ctx, sc, storage.ScoreFilter{})
 			return len(got.Starts), err
+		},
+		"Passings": func(sc storage.Scope) (int, error) {
+			got, err := s.Passings(ctx, sc, storage.PassingFilter{})
+			return len(got), err
 		},
 		"ImportRun": func(sc storage.Scope) (int, error) {
 			_, err := s.ImportRun(ctx, sc, "f", "m")

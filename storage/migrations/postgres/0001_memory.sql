@@ -234,6 +234,25 @@ CREATE TABLE on_time (
     PRIMARY KEY (merchant_id, carrier, service, stage, origin, destination, day)
 );
 
+-- Counters of handovers: one row a pair of parties, day, gap and end.
+CREATE TABLE passings (
+    merchant_id  text COLLATE "C" NOT NULL,
+    origin       text COLLATE "C" NOT NULL,
+    destination  text COLLATE "C" NOT NULL,
+    from_stage   text COLLATE "C" NOT NULL,
+    from_carrier text COLLATE "C" NOT NULL,
+    to_stage     text COLLATE "C" NOT NULL,
+    to_carrier   text COLLATE "C" NOT NULL,
+    day          text COLLATE "C" NOT NULL, -- of the release
+    hours        bigint NOT NULL, -- from release to acceptance or end
+    cause        text COLLATE "C" NOT NULL, -- empty while open
+    n            bigint NOT NULL,
+    renumbered   bigint NOT NULL,
+    unseen       bigint NOT NULL,
+    damaged      bigint NOT NULL,
+    PRIMARY KEY (merchant_id, origin, destination, from_stage, from_carrier, to_stage, to_carrier, day, hours, cause)
+);
+
 CREATE TABLE routes (
     merchant_id text COLLATE "C" NOT NULL,
     code        text COLLATE "C" NOT NULL,

@@ -231,6 +231,25 @@ CREATE TABLE on_time (
     PRIMARY KEY (merchant_id, carrier, service, stage, origin, destination, day)
 ) STRICT, WITHOUT ROWID;
 
+-- Counters of handovers: one row a pair of parties, day, gap and end.
+CREATE TABLE passings (
+    merchant_id  TEXT NOT NULL,
+    origin       TEXT NOT NULL,
+    destination  TEXT NOT NULL,
+    from_stage   TEXT NOT NULL,
+    from_carrier TEXT NOT NULL,
+    to_stage     TEXT NOT NULL,
+    to_carrier   TEXT NOT NULL,
+    day          TEXT NOT NULL, -- of the release
+    hours        INTEGER NOT NULL, -- from release to acceptance or end
+    cause        TEXT NOT NULL, -- empty while open
+    n            INTEGER NOT NULL,
+    renumbered   INTEGER NOT NULL,
+    unseen       INTEGER NOT NULL,
+    damaged      INTEGER NOT NULL,
+    PRIMARY KEY (merchant_id, origin, destination, from_stage, from_carrier, to_stage, to_carrier, day, hours, cause)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE routes (
     merchant_id TEXT NOT NULL,
     code        TEXT NOT NULL,

@@ -193,7 +193,7 @@ func (e *exam) checkReading(t *testing.T, r parcel.Reading) {
 			t.Helper()
 			t.Errorf("observation %d (%s %s %s): "+format, append([]any{i, o.Number, o.OwnCode, o.Occurred.Written()}, args...)...)
 		}
-		if o.Carrier != e.spec.Name {
+		if o.Carrier != e.spec.Name && !e.spec.Aggregator {
 			fault("carrier %q", o.Carrier)
 		}
 		if o.Number == "" || o.Number != parcel.NormalizeNumber(o.Number) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"strings"
 )
 
 // RedactJSON replaces the values that personal names, and leaves every other
@@ -15,28 +16,48 @@ import (
 // fields that Decode does not read as numbers. A body that is not JSON, or not
 // to its end, comes back unchanged.
 func RedactJSON(body []byte, personal func(path []string) bool) []byte {
-	w := jsonWalk{body: body, dec: json.NewDecoder(bytes.NewReader(body)), personal: personal}
-	w.dec.UseNumber()
-	if w.value(nil, false, 0) != nil {
-		return body
-	}
-	if _, err := w.dec.Token(); err != io.EOF {
-		return body
-	}
-	return splice(body, w.cuts, `"`+redacted+`"`)
+	w := jsonWalk{body: body, personal: personal}
+	return w.edited()
+}
+
+// EditJSON replaces strings by what edit makes of them, and leaves every other
+// byte as it was. The path is as in RedactJSON, empty for a body that is a
+// string; names of fields are not edited. It is for texts of which a part is
+// personal, and for JSON inside of texts. A body that is not JSON, or not to
+// its end, comes back unchanged.
+func EditJSON(body []byte, edit func(path []string, text string) string) []byte {
+	w := jsonWalk{body: body, edit: edit}
+	return w.edited()
 }
 
 // maxJSONDepth bounds recursion; the standard decoder has no bound for tokens.
 const maxJSONDepth = 200
 
-// span is a stretch of bytes.
-type span struct{ from, to int }
+// span is a stretch of bytes, and what takes its place.
+type span struct {
+	from, to int
+	mark     string
+}
 
 type jsonWalk struct {
 	body     []byte
 	dec      *json.Decoder
-	personal func([]string) bool
+	personal func([]string) bool                     // nil: nothing is
+	edit     func(path []string, text string) string // nil: texts stay
 	cuts     []span
+}
+
+// edited goes through the body and gives it back with what was replaced.
+func (w *jsonWalk) edited() []byte {
+	w.dec = json.NewDecoder(bytes.NewReader(w.body))
+	w.dec.UseNumber()
+	if w.value(nil, false, 0) != nil {
+		return w.body
+	}
+	if _, err := w.dec.Token(); err != io.EOF {
+		return w.body
+	}
+	return splice(w.body, w.cuts)
 }
 
 func (w *jsonWalk) value(path []string, named bool, depth int) error {
@@ -59,7 +80,7 @@ func (w *jsonWalk) value(path []string, named bool, depth int) error {
 				}
 				name, _ := key.(string)
 				inner = append(path[:len(path):len(path)], name)
-				innerNamed = named || w.personal(inner)
+				innerNamed = named || w.personal != nil && w.personal(inner)
 			}
 			if err := w.value(inner, innerNamed, depth+1); err != nil {
 				return err
@@ -69,23 +90,38 @@ func (w *jsonWalk) value(path []string, named bool, depth int) error {
 		return err
 	case string:
 		if named && t != "" {
-			w.cut(from)
+			w.cut(from, redacted)
+		} else if w.edit != nil {
+			if text := w.edit(path, t); text != t {
+				w.cut(from, text)
+			}
 		}
 	case json.Number:
 		if named {
-			w.cut(from)
+			w.cut(from, redacted)
 		}
 	}
 	return nil
 }
 
-// cut marks the value that ends at the decoder's place and begins after from,
-// the end of the token before it.
-func (w *jsonWalk) cut(from int) {
+// cut puts a text in place of the value that ends at the decoder's place and
+// begins after from, the end of the token before it.
+func (w *jsonWalk) cut(from int, text string) {
 	for bytes.IndexByte([]byte(" \t\r\n:,"), w.body[from]) >= 0 {
 		from++
 	}
-	w.cuts = append(w.cuts, span{from, int(w.dec.InputOffset())})
+	w.cuts = append(w.cuts, span{from, int(w.dec.InputOffset()), quoteJSON(text)})
+}
+
+// quoteJSON writes a text as JSON, with what only browsers mind left as it is.
+func quoteJSON(s string) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(s) != nil {
+		return `""` // no string fails
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // RedactXML replaces the text of the elements, and the values of the
@@ -103,7 +139,7 @@ func RedactXML(body []byte, personal func(path []string) bool) []byte {
 		from := int(dec.InputOffset())
 		token, err := dec.RawToken()
 		if err == io.EOF && len(path) == 0 {
-			return splice(body, cuts, redacted)
+			return splice(body, cuts)
 		}
 		if err != nil {
 			return body
@@ -125,7 +161,7 @@ func RedactXML(body []byte, personal func(path []string) bool) []byte {
 			path = path[:len(path)-1]
 		case xml.CharData:
 			if named > 0 && len(bytes.TrimSpace(t)) > 0 {
-				cuts = append(cuts, span{from, int(dec.InputOffset())})
+				cuts = append(cuts, span{from, int(dec.InputOffset()), redacted})
 			}
 		}
 	}
@@ -149,21 +185,21 @@ func attributeCuts(body []byte, from, to int, attrs []xml.Attr, path []string, n
 		at = valueFrom + length + 1
 		declares := a.Name.Space == "xmlns" || a.Name.Local == "xmlns"
 		if length > 0 && !declares && (named || personal(append(path[:len(path):len(path)], "@"+a.Name.Local))) {
-			cuts = append(cuts, span{valueFrom, valueFrom + length})
+			cuts = append(cuts, span{valueFrom, valueFrom + length, redacted})
 		}
 	}
 	return cuts
 }
 
-// splice puts mark in place of the cuts, which are in order.
-func splice(body []byte, cuts []span, mark string) []byte {
+// splice puts their marks in place of the cuts, which are in order.
+func splice(body []byte, cuts []span) []byte {
 	if len(cuts) == 0 {
 		return body
 	}
-	out := make([]byte, 0, len(body)+len(cuts)*len(mark))
+	out := make([]byte, 0, len(body)+len(cuts)*len(redacted))
 	at := 0
 	for _, c := range cuts {
-		out = append(append(out, body[at:c.from]...), mark...)
+		out = append(append(out, body[at:c.from]...), c.mark...)
 		at = c.to
 	}
 	return append(out, body[at:]...)

@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		{"Recipients", testRecipients},
 		{"Routes", testRoutes},
 		{"ImportRuns", testImportRuns},
+		{"DropFiles", testDropFiles},
 		{"Cohorts", testCohorts},
 		{"Passings", testPassings},
 		{"OddText", testOddText},

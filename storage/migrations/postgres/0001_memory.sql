@@ -272,3 +272,23 @@ CREATE TABLE import_runs (
     updated_at  bigint NOT NULL,
     UNIQUE (merchant_id, file_sha, mapping_sha)
 );
+
+-- Files that carriers dropped, so that none is read twice and one that was cut
+-- off is read on. A lease keeps two replicas off one file.
+CREATE TABLE drop_files (
+    source       text COLLATE "C" NOT NULL, -- account and address of the folder
+    name         text COLLATE "C" NOT NULL,
+    size         bigint NOT NULL,
+    digest       text COLLATE "C" NOT NULL, -- SHA-256, hexadecimal
+    reader       text COLLATE "C" NOT NULL, -- what cut it into payloads, with its version
+    modified_at  bigint NOT NULL,
+    taken        bigint NOT NULL, -- payloads
+    observations bigint NOT NULL,
+    bad          bigint NOT NULL, -- lines, and payloads that could not be read
+    done_at      bigint NOT NULL,
+    updated_at   bigint NOT NULL,
+    leased_until bigint NOT NULL,
+    lease_token  text COLLATE "C" NOT NULL,
+    PRIMARY KEY (source, name, size, digest)
+);
+CREATE INDEX drop_files_digest ON drop_files (source, digest) WHERE done_at > 0;

@@ -269,3 +269,23 @@ CREATE TABLE import_runs (
     updated_at  INTEGER NOT NULL,
     UNIQUE (merchant_id, file_sha, mapping_sha)
 ) STRICT;
+
+-- Files that carriers dropped, so that none is read twice and one that was cut
+-- off is read on. A lease keeps two replicas off one file.
+CREATE TABLE drop_files (
+    source       TEXT NOT NULL, -- account and address of the folder
+    name         TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    digest       TEXT NOT NULL, -- SHA-256, hexadecimal
+    reader       TEXT NOT NULL, -- what cut it into payloads, with its version
+    modified_at  INTEGER NOT NULL,
+    taken        INTEGER NOT NULL, -- payloads
+    observations INTEGER NOT NULL,
+    bad          INTEGER NOT NULL, -- lines, and payloads that could not be read
+    done_at      INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL,
+    leased_until INTEGER NOT NULL,
+    lease_token  TEXT NOT NULL,
+    PRIMARY KEY (source, name, size, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX drop_files_digest ON drop_files (source, digest) WHERE done_at > 0;

@@ -72,9 +72,12 @@ func onlyPushed(j *parcel.Journey, t *parcel.Tracking) bool {
 		return false
 	}
 	for i := range j.Events {
-		if e := &j.Events[i]; e.Carrier == t.Carrier && e.Number == t.Number &&
-			slices.ContainsFunc(e.Witnesses, func(w parcel.Witness) bool { return w.Source != parcel.SourceWebhook }) {
-			return false
+		for e := range j.Events[i].Each() {
+			if e.Carrier == t.Carrier && e.Number == t.Number && slices.ContainsFunc(j.Events[i].Witnesses, func(w parcel.Witness) bool {
+				return w.Key == e.EventKey && w.Source != parcel.SourceWebhook
+			}) {
+				return false
+			}
 		}
 	}
 	return true

@@ -221,7 +221,7 @@ func (t *retractTask) apply(u *unit) error {
 		t.out = refusedReport(parcel.Invalidf(parcel.FaultNotFound, "event", "there is no such event"))
 		return nil
 	}
-	i := slices.IndexFunc(s.before.Journey.Events, func(e parcel.TimelineEvent) bool { return e.ID == t.correction.EventID })
+	i := s.before.Journey.EventByID(t.correction.EventID)
 	if i < 0 {
 		t.out = refusedReport(parcel.Invalidf(parcel.FaultNotFound, "event", "there is no such event"))
 		return nil
@@ -250,22 +250,31 @@ func (t *retractTask) apply(u *unit) error {
 		r.ReplacedBy = o.Key()
 		u.tellShipment(t.shipment, o, parcel.SourceReport, "", u.now)
 	}
-	u.append(s, correctionRow(t.shipment, e, r))
-	t.gone = map[string]struct{}{e.ID: {}}
+	u.append(s, correctionRow(t.shipment, &e.Event, r))
+	t.gone = map[string]struct{}{}
+	for x := range e.Each() {
+		t.gone[x.ID] = struct{}{}
+	}
 	t.out = parcel.Reported{Outcome: parcel.WriteUpdated, ShipmentID: t.shipment, EventID: e.ID}
-	return t.letGo(u, s, e)
+	for x := range e.Each() {
+		if err := t.letGo(u, s, x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // letGo gives up a number that only the withdrawn event had named: it is a
 // stranger's.
-func (t *retractTask) letGo(u *unit, s *touched, e *parcel.TimelineEvent) error {
+func (t *retractTask) letGo(u *unit, s *touched, e *parcel.Event) error {
 	if e.NextNumber == "" || slices.ContainsFunc(s.now.Legs, func(d parcel.DeclaredLeg) bool { return d.Number == e.NextNumber }) {
 		return nil
 	}
 	for i := range s.before.Journey.Events {
-		x := &s.before.Journey.Events[i]
-		if _, gone := t.gone[x.ID]; !gone && x.Retracted == nil && x.NextNumber == e.NextNumber {
-			return nil
+		for x := range s.before.Journey.Events[i].Each() {
+			if _, gone := t.gone[x.ID]; !gone && s.before.Journey.Events[i].Retracted == nil && x.NextNumber == e.NextNumber {
+				return nil
+			}
 		}
 	}
 	if slices.ContainsFunc(s.rows, func(x parcel.Event) bool { return x.NextNumber == e.NextNumber }) {
@@ -286,16 +295,17 @@ func (t *retractTask) letGo(u *unit, s *touched, e *parcel.TimelineEvent) error 
 	u.rest(key)
 	// What the stranger's parcel has told meanwhile is not ours either, nor are
 	// the numbers that it has named.
-	var strangers []*parcel.TimelineEvent
+	var strangers []*parcel.Event
 	for i := range s.before.Journey.Events {
-		x := &s.before.Journey.Events[i]
-		if _, gone := t.gone[x.ID]; gone || x.Carrier != key.Carrier || x.Number != key.Number || x.Retracted != nil {
-			continue
+		for x := range s.before.Journey.Events[i].Each() {
+			if _, gone := t.gone[x.ID]; gone || x.Carrier != key.Carrier || x.Number != key.Number || s.before.Journey.Events[i].Retracted != nil {
+				continue
+			}
+			t.gone[x.ID] = struct{}{}
+			strangers = append(strangers, x)
+			u.append(s, correctionRow(t.shipment, x, parcel.Retraction{Target: x.EventKey, Kind: parcel.RetractionWrongShipment,
+				Reason: "its number was named by an event that was withdrawn", At: u.now.UTC().Truncate(time.Microsecond)}))
 		}
-		t.gone[x.ID] = struct{}{}
-		strangers = append(strangers, x)
-		u.append(s, correctionRow(t.shipment, x, parcel.Retraction{Target: x.EventKey, Kind: parcel.RetractionWrongShipment,
-			Reason: "its number was named by an event that was withdrawn", At: u.now.UTC().Truncate(time.Microsecond)}))
 	}
 	for _, x := range strangers {
 		if err := t.letGo(u, s, x); err != nil {
@@ -306,7 +316,7 @@ func (t *retractTask) letGo(u *unit, s *touched, e *parcel.TimelineEvent) error 
 }
 
 // correctionRow is the log's row of a person's correction.
-func correctionRow(shipmentID string, e *parcel.TimelineEvent, r parcel.Retraction) parcel.Event {
+func correctionRow(shipmentID string, e *parcel.Event, r parcel.Retraction) parcel.Event {
 	row := parcel.Event{ID: e.ID, ShipmentID: shipmentID, EventKey: e.EventKey, Source: parcel.SourceReport, ReceivedAt: r.At, Retraction: &r}
 	row.EventDigest = digestWith("retraction|"+string(r.Kind)+"|"+r.Reason+"|"+strconv.FormatInt(r.At.UnixMicro(), 10), parcel.SourceReport)
 	return row

@@ -213,12 +213,13 @@ func (d *differ) numbers() {
 		if l.Origin != LegNamed || l.NamedBy < 0 || d.knew(l.Number) {
 			continue
 		}
-		e := &d.after.Journey.Events[l.NamedBy]
-		if e.NextNumber != l.Number {
-			continue
+		for e := range d.after.Journey.Events[l.NamedBy].Each() {
+			if e.NextNumber == l.Number {
+				c := d.row(ChangeNumber, l.NamedBy, "number.next")
+				c.NumberBefore, c.Number, c.LegKey = e.Number, l.Number, l.Key
+				break
+			}
 		}
-		c := d.row(ChangeNumber, l.NamedBy, "number.next")
-		c.NumberBefore, c.Number, c.LegKey = e.Number, l.Number, l.Key
 	}
 }
 

@@ -61,14 +61,16 @@ type Witness struct {
 	Source     SourceKind
 	PayloadID  string
 	ReceivedAt time.Time
-	// Digest is the telling's Event.EventDigest.
-	Digest string
+	// Key is the telling's own Event.EventKey, Digest its Event.EventDigest.
+	Key, Digest string
 }
 
 // TimelineEvent is an event as the journey tells it: all its tellings merged,
 // read in the context of the whole set.
 type TimelineEvent struct {
-	// Event is the best telling.
+	// Event is the best telling. Where several tellers tell it: completed by what
+	// only another one says, with Carrier and Number of the one whose scan it is,
+	// and ID and EventKey of the one received first.
 	Event
 	// Read is the code after the fold's context rules; Event.Code is what the
 	// carrier said.
@@ -83,6 +85,9 @@ type TimelineEvent struct {
 	Retracted *Retraction
 	// Witnesses are all tellings, first received first.
 	Witnesses []Witness
+	// Tellings is the event as each teller tells it, best first, each under its
+	// own ID and EventKey; nil where a single one tells it.
+	Tellings []Event
 	// Return tells whether it happened on the way back.
 	Return bool
 }
@@ -139,11 +144,16 @@ func betterTelling(a, b *Event) bool {
 	return a.EventDigest < b.EventDigest
 }
 
+// knownRank tells how much a code says: 0 nothing, 1 that the parcel moves, 2
+// what happened.
 func knownRank(c Code) int {
-	if c == CodeUnknown || c == "" {
+	switch c {
+	case CodeUnknown, "":
 		return 0
+	case CodeInTransit:
+		return 1
 	}
-	return 1
+	return 2
 }
 
 func placeDetail(p Place) int {
@@ -156,23 +166,22 @@ func placeDetail(p Place) int {
 	return n
 }
 
-// mergeTellings groups rows by identity and keeps the best telling of each.
+// mergeTellings groups rows by identity, each teller's by itself, and keeps the
+// best telling of each.
 // Merging is associative, commutative and idempotent: the events of an earlier
 // merge and further rows give the same as all rows at once.
 func mergeTellings(prior []TimelineEvent, rows []Event) []TimelineEvent {
-	byKey := make(map[string]int, len(prior)+len(rows))
-	events := make([]TimelineEvent, 0, len(prior)+len(rows))
-	for i := range prior {
-		p := &prior[i]
-		byKey[p.EventKey] = len(events)
-		events = append(events, TimelineEvent{Event: p.Event, Leg: -1, Witnesses: slices.Clone(p.Witnesses)})
+	events := apart(prior, len(rows))
+	byKey := make(map[string]int, len(events)+len(rows))
+	for i := range events {
+		byKey[events[i].EventKey] = i
 	}
 	for i := range rows {
 		r := &rows[i]
 		if r.Retraction != nil {
 			continue
 		}
-		w := Witness{Carrier: cmp.Or(r.Teller, r.Carrier), Source: r.Source, PayloadID: r.PayloadID, ReceivedAt: r.ReceivedAt, Digest: r.EventDigest}
+		w := Witness{Carrier: cmp.Or(r.Teller, r.Carrier), Source: r.Source, PayloadID: r.PayloadID, ReceivedAt: r.ReceivedAt, Key: r.EventKey, Digest: r.EventDigest}
 		j, seen := byKey[r.EventKey]
 		if !seen {
 			byKey[r.EventKey] = len(events)
@@ -183,7 +192,7 @@ func mergeTellings(prior []TimelineEvent, rows []Event) []TimelineEvent {
 		switch k := slices.IndexFunc(e.Witnesses, func(x Witness) bool { return x.Digest == w.Digest }); {
 		case k < 0:
 			e.Witnesses = append(e.Witnesses, w)
-		case w.before(e.Witnesses[k]):
+		case compareWitnesses(w, e.Witnesses[k]) < 0:
 			e.Witnesses[k] = w
 		}
 		if betterTelling(r, &e.Event) {
@@ -192,33 +201,24 @@ func mergeTellings(prior []TimelineEvent, rows []Event) []TimelineEvent {
 	}
 	for i := range events {
 		e := &events[i]
-		slices.SortFunc(e.Witnesses, func(a, b Witness) int {
-			switch {
-			case a.before(b):
-				return -1
-			case b.before(a):
-				return 1
-			}
-			return 0
-		})
+		slices.SortFunc(e.Witnesses, compareWitnesses)
 		first := &e.Witnesses[0]
 		e.ReceivedAt, e.PayloadID, e.Source = first.ReceivedAt, first.PayloadID, first.Source
 	}
 	return events
 }
 
-// before orders witnesses: first received first.
-func (w Witness) before(x Witness) bool {
-	return cmp.Or(w.ReceivedAt.Compare(x.ReceivedAt), strings.Compare(w.PayloadID, x.PayloadID), strings.Compare(w.Digest, x.Digest)) < 0
+// compareWitnesses orders witnesses: first received first.
+func compareWitnesses(a, b Witness) int {
+	return cmp.Or(a.ReceivedAt.Compare(b.ReceivedAt), strings.Compare(a.PayloadID, b.PayloadID), strings.Compare(a.Digest, b.Digest), strings.Compare(a.Key, b.Key))
 }
 
 // Tells whether a row of this key and digest is already among the events.
 func (j *Journey) Tells(key, digest string) bool {
 	for i := range j.Events {
-		if j.Events[i].EventKey != key {
-			continue
+		if slices.ContainsFunc(j.Events[i].Witnesses, func(w Witness) bool { return w.Digest == digest && w.Key == key }) {
+			return true
 		}
-		return slices.ContainsFunc(j.Events[i].Witnesses, func(w Witness) bool { return w.Digest == digest })
 	}
 	return false
 }
@@ -232,9 +232,11 @@ func mergeCorrections(prior []Retraction, rows []Event) []Retraction {
 			out = append(out, *r)
 		}
 	}
-	slices.SortFunc(out, func(a, b Retraction) int {
-		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Target, b.Target), strings.Compare(string(a.Kind), string(b.Kind)),
-			strings.Compare(a.Reason, b.Reason), strings.Compare(a.ReplacedBy, b.ReplacedBy))
-	})
+	slices.SortFunc(out, func(a, b Retraction) int { return compareRetractions(&a, &b) })
 	return out
+}
+
+func compareRetractions(a, b *Retraction) int {
+	return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Target, b.Target), strings.Compare(string(a.Kind), string(b.Kind)),
+		strings.Compare(a.Reason, b.Reason), strings.Compare(a.ReplacedBy, b.ReplacedBy))
 }

@@ -25,11 +25,14 @@ func Fold(s *Shipment, prior *Journey, rows []Event) Journey {
 		Corrections:  mergeCorrections(corrections, rows),
 		OutcomeEvent: -1, Latest: -1, CurrentLeg: -1,
 	}
-	slices.SortFunc(f.j.Events, func(a, b TimelineEvent) int { return compareEvents(&a, &b) })
+	f.order()
 	f.retract()
+	f.unite()
+	f.order()
 	f.read()
 	f.end()
 	f.climb()
+	f.whose()
 	f.legs()
 	f.handovers()
 	f.exceptions()
@@ -47,22 +50,27 @@ type folder struct {
 	returnFrom int
 }
 
+// order puts the events in order of occurrence.
+func (f *folder) order() {
+	slices.SortFunc(f.j.Events, func(a, b TimelineEvent) int { return compareEvents(&a, &b) })
+}
+
 // counts tells whether an event takes part in anything derived.
 func (e *TimelineEvent) counts() bool { return e.Retracted == nil && !e.Retracts }
 
-// retract marks the events that no longer count. A carrier's "disregard the
+// retract marks the tellings that a carrier took back. Its "disregard the
 // previous" takes back the latest earlier event, by wall clock, of the same
-// carrier and number (the same minute counts as earlier: carriers write both in
-// one go); a person's correction names its event.
+// teller, carrier and number (the same minute counts as earlier: carriers write
+// both in one go), unless a person has taken back the message itself.
 func (f *folder) retract() {
 	ev := f.j.Events
 	for i := range ev {
-		if !ev[i].Retracts || f.corrected(ev[i].EventKey) {
+		if !ev[i].Retracts || f.correctionOf(ev[i].EventKey) != nil {
 			continue
 		}
 		target := -1
 		for k := range ev {
-			if ev[k].Retracts || ev[k].Carrier != ev[i].Carrier || ev[k].Number != ev[i].Number || ev[k].Occurred.Wall > ev[i].Occurred.Wall {
+			if ev[k].Retracts || ev[k].Carrier != ev[i].Carrier || ev[k].Teller != ev[i].Teller || ev[k].Number != ev[i].Number || ev[k].Occurred.Wall > ev[i].Occurred.Wall {
 				continue
 			}
 			if target < 0 || cmp.Or(strings.Compare(ev[k].Occurred.Wall, ev[target].Occurred.Wall), strings.Compare(ev[k].EventKey, ev[target].EventKey)) > 0 {
@@ -73,22 +81,6 @@ func (f *folder) retract() {
 			ev[target].Retracted = &Retraction{Target: ev[target].EventKey, Kind: RetractionByCarrier, Reason: ev[i].Words, At: ev[i].Occurred.At}
 		}
 	}
-	for i := range f.j.Corrections {
-		r := &f.j.Corrections[i]
-		for k := range ev {
-			// The first correction stands: a second one of the same event could
-			// only repeat it.
-			if ev[k].EventKey == r.Target && (ev[k].Retracted == nil || ev[k].Retracted.Kind == RetractionByCarrier) {
-				c := *r
-				ev[k].Retracted = &c
-			}
-		}
-	}
-}
-
-// corrected tells whether a person has taken an event back.
-func (f *folder) corrected(key string) bool {
-	return slices.ContainsFunc(f.j.Corrections, func(r Retraction) bool { return r.Target == key })
 }
 
 // read gives each event its code and milestone in the context of the whole
@@ -368,7 +360,9 @@ func (f *folder) fallbackStage(e *TimelineEvent) Stage {
 // isNamed tells whether another number's event named e's as the one to carry on.
 func (f *folder) isNamed(e *TimelineEvent) bool {
 	return e.Number != "" && slices.ContainsFunc(f.j.Events, func(x TimelineEvent) bool {
-		return x.counts() && x.NextNumber == e.Number && x.Number != e.Number && (x.NextCarrier == "" || x.NextCarrier == e.Carrier)
+		return x.counts() && x.tells(func(t *Event) bool {
+			return t.NextNumber == e.Number && t.Number != e.Number && (t.NextCarrier == "" || t.NextCarrier == e.Carrier)
+		})
 	})
 }
 
@@ -392,8 +386,9 @@ func (f *folder) declared(legs *[]Leg, add func(legID, LegOrigin) int) {
 		}
 		seen := slices.IndexFunc(*legs, func(l Leg) bool { return matches(&l) })
 		if seen < 0 {
-			if d.ReplacedBy != "" {
-				// Corrected before it was ever seen: nothing happened under it.
+			if d.ReplacedBy != "" || f.echoed(d) {
+				// Corrected before it was ever seen: nothing happened under it. Or
+				// all it told is another's: the legs of that are its legs.
 				continue
 			}
 			stage := d.Stage
@@ -433,25 +428,35 @@ func (f *folder) former(d *DeclaredLeg) []string {
 func (f *folder) named(legs *[]Leg, add func(legID, LegOrigin) int, found map[legID]int) {
 	for i := range f.j.Events {
 		e := &f.j.Events[i]
-		if !e.counts() || e.NextNumber == "" {
+		if !e.counts() {
 			continue
 		}
-		if slices.ContainsFunc(*legs, func(l Leg) bool {
-			return l.Number == e.NextNumber && (e.NextCarrier == "" || l.Carrier == e.NextCarrier)
-		}) {
-			continue
+		for t := range e.Each() {
+			if t.NextNumber != "" {
+				f.nameLeg(legs, add, found, i, t)
+			}
 		}
-		plan := slices.IndexFunc(*legs, func(l Leg) bool {
-			return l.FirstEvent < 0 && l.Number == "" && l.Stage == StageLastMile && l.Return == e.Return && (l.Carrier == "" || l.Carrier == e.NextCarrier)
-		})
-		k := add(legID{e.NextCarrier, e.NextNumber, StageLastMile, e.Return}, LegNamed)
-		(*legs)[k].NamedBy = i
-		if plan >= 0 {
-			// The plan's leg has got its carrier and number.
-			(*legs)[k].ServiceLevel, (*legs)[k].Cost = (*legs)[plan].ServiceLevel, (*legs)[plan].Cost
-			*legs = slices.Delete(*legs, plan, plan+1)
-			f.reindex(*legs, found)
-		}
+	}
+}
+
+// nameLeg adds the leg that event i names by its telling t.
+func (f *folder) nameLeg(legs *[]Leg, add func(legID, LegOrigin) int, found map[legID]int, i int, t *Event) {
+	if slices.ContainsFunc(*legs, func(l Leg) bool {
+		return l.Number == t.NextNumber && (t.NextCarrier == "" || l.Carrier == t.NextCarrier)
+	}) {
+		return
+	}
+	ret := f.j.Events[i].Return
+	plan := slices.IndexFunc(*legs, func(l Leg) bool {
+		return l.FirstEvent < 0 && l.Number == "" && l.Stage == StageLastMile && l.Return == ret && (l.Carrier == "" || l.Carrier == t.NextCarrier)
+	})
+	k := add(legID{t.NextCarrier, t.NextNumber, StageLastMile, ret}, LegNamed)
+	(*legs)[k].NamedBy = i
+	if plan >= 0 {
+		// The plan's leg has got its carrier and number.
+		(*legs)[k].ServiceLevel, (*legs)[k].Cost = (*legs)[plan].ServiceLevel, (*legs)[plan].Cost
+		*legs = slices.Delete(*legs, plan, plan+1)
+		f.reindex(*legs, found)
 	}
 }
 
@@ -497,15 +502,12 @@ func (f *folder) orderLegs(legs []Leg) {
 			l.State = LegPlanned
 		}
 	}
-	byKey := make(map[string]int, len(legs))
-	for i := range legs {
-		byKey[legs[i].Key] = i
-	}
+	at := make(map[legID]int, len(legs))
+	f.reindex(legs, at)
 	for i := range ev {
 		e := &ev[i]
 		e.Leg = -1
-		id := f.legOf(e)
-		if k, ok := byKey[legKey(id.carrier, id.number, id.stage, id.ret)]; ok {
+		if k, ok := at[f.legOf(e)]; ok {
 			e.Leg = k
 		}
 	}

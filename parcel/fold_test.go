@@ -27,6 +27,12 @@ type scan struct {
 	retract bool
 	day     bool // a day without a clock
 	own     string
+	city    string
+	teller  string // who told it, if not the carrier
+	// zone is the offset as assumed or reported, in hours; unsure makes it
+	// assumed.
+	zone   int
+	unsure bool
 }
 
 func (s scan) row(shipment string) parcel.Event {
@@ -40,12 +46,15 @@ func (s scan) row(shipment string) parcel.Event {
 	if s.own == "" {
 		s.own = string(s.code)
 	}
-	m := parcel.ReportedMoment(at.Format(time.RFC3339), at)
-	if s.day {
-		m = parcel.DayMoment("", at, time.UTC, parcel.CertaintyReported)
+	m := parcel.ReportedMoment(at.Format(time.RFC3339), at.In(time.FixedZone("", s.zone*3600)))
+	if s.unsure {
+		m.Certainty = parcel.CertaintyAssumed
 	}
-	o := parcel.Observation{Carrier: s.carrier, Number: s.number, OwnCode: s.own, Code: s.code, Occurred: m,
-		Place: parcel.Place{Country: s.country}, DeliveredTo: s.to, Retracts: s.retract, Rule: s.own, RuleVersion: "2026-11-22"}
+	if s.day {
+		m = parcel.DayMoment("", at, time.UTC, m.Certainty)
+	}
+	o := parcel.Observation{Carrier: s.carrier, Teller: s.teller, Number: s.number, OwnCode: s.own, Code: s.code, Occurred: m,
+		Place: parcel.Place{Country: s.country, City: s.city}, DeliveredTo: s.to, Retracts: s.retract, Rule: s.own, RuleVersion: "2026-11-22"}
 	if s.next != "" {
 		o.NextCarrier, o.NextNumber, _ = strings.Cut(s.next, "/")
 	}
@@ -201,6 +210,30 @@ func drawRows(t *rapid.T) []parcel.Event {
 		r := s.row("S1")
 		r.ReceivedAt = day0.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "received")) * time.Minute)
 		rows = append(rows, r)
+		// What another teller makes of the same scan, or nearly.
+		for range rapid.IntRange(0, 2).Draw(t, "twins") {
+			w := s
+			w.carrier = rapid.SampledFrom([]string{"acme", "correios", "depot", "upu"}).Draw(t, "twin's carrier")
+			w.teller = rapid.SampledFrom([]string{"", "", "17track", "21track"}).Draw(t, "twin's teller")
+			w.code = rapid.SampledFrom([]parcel.Code{s.code, s.code, s.code, parcel.CodeInTransit, parcel.CodeUnknown}).Draw(t, "twin's code")
+			w.hour += rapid.SampledFrom([]float64{0, 0, 0, 1. / 120, 1. / 60, 1. / 40, 1}).Draw(t, "twin's hour")
+			w.country = rapid.SampledFrom([]parcel.Country{s.country, "", "BR"}).Draw(t, "twin's country")
+			w.city = rapid.SampledFrom([]string{"", "Campinas", "CAMPINAS", "Curitiba"}).Draw(t, "twin's city")
+			w.zone = rapid.IntRange(-3, 8).Draw(t, "twin's zone")
+			w.unsure = rapid.Bool().Draw(t, "twin's zone is assumed")
+			w.own = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "twin's own code")
+			r := w.row("S1")
+			r.ReceivedAt = day0.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "twin received")) * time.Minute)
+			if rapid.IntRange(0, 5).Draw(t, "reported") == 0 {
+				r.Source, r.PayloadID = parcel.SourceReport, ""
+			}
+			rows = append(rows, r)
+			if rapid.IntRange(0, 7).Draw(t, "twin corrected") == 0 {
+				at := day0.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "corrected")) * time.Minute)
+				rows = append(rows, parcel.Event{ID: r.ID, ShipmentID: "S1", EventKey: r.EventKey, EventDigest: fmt.Sprint("w", len(rows)), ReceivedAt: at,
+					Retraction: &parcel.Retraction{Target: r.EventKey, Kind: parcel.RetractionIncorrect, At: at, ReplacedBy: rapid.SampledFrom([]string{"", rows[0].EventKey}).Draw(t, "replacement")}})
+			}
+		}
 		switch rapid.IntRange(0, 7).Draw(t, "again") {
 		case 0: // the same event in other words, through another door
 			o := r.Observation

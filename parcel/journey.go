@@ -10,7 +10,7 @@ import (
 
 // RuleVersion is the version of the fold's rules. A stored journey of another
 // version is folded again from its events.
-const RuleVersion = "2026-11-22"
+const RuleVersion = "2026-11-23"
 
 // Journey is what the fold derives from a shipment's facts and events. It is a
 // function of the set of events: order of arrival and repetition mean nothing.

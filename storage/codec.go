@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 //
 //	version byte, rule version
 //	table of distinct strings: kind and length each, then their bytes
-//	counts of events, witnesses, legs and retractions
+//	counts of events, witnesses, tellings, legs, retractions and former numbers
 //	fields in the order of the types, each string by its place in the table
 //
 // All strings of a decoded shipment share one backing string. Numbers are
@@ -60,9 +61,15 @@ func (e *encoder) encodeState(dst []byte, s *parcel.Shipment) []byte {
 	e.table, e.body, e.expanded = e.table[:0], e.body[:0], 0
 
 	j := &s.Journey
-	witnesses, retractions, formers := 0, len(j.Corrections), 0
+	witnesses, tellings, retractions, formers := 0, 0, len(j.Corrections), 0
 	for i := range j.Events {
 		witnesses += len(j.Events[i].Witnesses)
+		tellings += len(j.Events[i].Tellings)
+		for k := range j.Events[i].Tellings {
+			if j.Events[i].Tellings[k].Retraction != nil {
+				retractions++
+			}
+		}
 		if j.Events[i].Retracted != nil {
 			retractions++
 		}
@@ -73,7 +80,7 @@ func (e *encoder) encodeState(dst []byte, s *parcel.Shipment) []byte {
 	for i := range j.Legs {
 		formers += len(j.Legs[i].Former)
 	}
-	for _, n := range []int{len(j.Events), witnesses, len(j.Legs), retractions, formers} {
+	for _, n := range []int{len(j.Events), witnesses, tellings, len(j.Legs), retractions, formers} {
 		e.count(n)
 	}
 	e.facts(&s.Facts)
@@ -282,8 +289,22 @@ func (e *encoder) journey(j *parcel.Journey) {
 }
 
 func (e *encoder) timelineEvent(t *parcel.TimelineEvent) {
-	e.bits(t.Return, t.Retracted != nil, t.Retraction != nil, t.Retracts)
-	e.event(&t.Event)
+	keyed := slices.ContainsFunc(t.Witnesses, func(w parcel.Witness) bool { return w.Key != t.EventKey })
+	derived := derives(t)
+	e.bits(t.Return, t.Retracted != nil, t.Retraction != nil, t.Retracts, keyed, len(t.Tellings) > 0, derived)
+	if len(t.Tellings) > 0 {
+		e.count(len(t.Tellings))
+		for i := range t.Tellings {
+			v := &t.Tellings[i]
+			e.bits(v.Retraction != nil, v.Retracts)
+			e.event(v)
+		}
+	}
+	if derived {
+		e.heading(&t.Event)
+	} else {
+		e.event(&t.Event)
+	}
 	text(e, t.Read)
 	text(e, t.Stage)
 	text(e, t.Proves)
@@ -298,8 +319,40 @@ func (e *encoder) timelineEvent(t *parcel.TimelineEvent) {
 		text(e, w.Source)
 		text(e, w.PayloadID)
 		e.time(w.ReceivedAt)
+		if keyed {
+			text(e, w.Key)
+		}
 		text(e, w.Digest)
 	}
+}
+
+// derives tells whether an event is its first telling but for the heading, so
+// that only the heading need be written: a merged event mostly is.
+func derives(t *parcel.TimelineEvent) bool {
+	if len(t.Tellings) == 0 || t.Retraction != nil {
+		return false
+	}
+	v := t.Tellings[0]
+	copyHeading(&v, &t.Event)
+	return v == t.Event
+}
+
+// copyHeading takes over what differs between a merged event and the telling
+// that it shows: whose it is, who told it, its names and how it came in.
+func copyHeading(to, from *parcel.Event) {
+	to.Carrier, to.Teller, to.Number, to.ID, to.EventKey = from.Carrier, from.Teller, from.Number, from.ID, from.EventKey
+	to.Source, to.PayloadID, to.ReceivedAt = from.Source, from.PayloadID, from.ReceivedAt
+}
+
+func (e *encoder) heading(v *parcel.Event) {
+	text(e, v.Carrier)
+	text(e, v.Teller)
+	text(e, v.Number)
+	text(e, v.ID)
+	text(e, v.EventKey)
+	text(e, v.Source)
+	text(e, v.PayloadID)
+	e.time(v.ReceivedAt)
 }
 
 func (e *encoder) event(v *parcel.Event) {
@@ -373,6 +426,7 @@ type decoder struct {
 	table []string
 
 	witnesses   []parcel.Witness
+	tellings    []parcel.Event
 	retractions []parcel.Retraction
 	formers     []string
 	events      int // how many the journey has; bounds what indexes may say
@@ -397,11 +451,13 @@ func decodeState(data []byte, s *parcel.Shipment, scratch *[]string) error {
 	// The least number of bytes that each takes bounds what garbage can ask for.
 	d.events = d.length(30)
 	witnesses := d.length(5)
+	tellings := d.length(25)
 	d.legs = d.length(17)
 	retractions := d.length(5)
 	formers := d.length(1)
 	if d.fault == "" {
 		d.witnesses = alloc[parcel.Witness](witnesses)
+		d.tellings = alloc[parcel.Event](tellings)
 		d.retractions = alloc[parcel.Retraction](retractions)
 		d.formers = alloc[string](formers)
 		d.facts(&s.Facts)
@@ -717,9 +773,21 @@ func (d *decoder) journey(j *parcel.Journey) {
 
 func (d *decoder) timelineEvent(t *parcel.TimelineEvent) {
 	bits := d.uvarint()
+	if bits&32 != 0 {
+		d.tellingsOf(t)
+	}
+	switch {
+	case bits&64 == 0:
+		d.event(&t.Event, bits&4 != 0)
+		t.Retracts = bits&8 != 0
+	case len(t.Tellings) > 0:
+		t.Event = t.Tellings[0]
+		d.heading(&t.Event)
+	default:
+		d.fail("an event as its telling, without one")
+		return
+	}
 	t.Return = bits&1 != 0
-	t.Retracts = bits&8 != 0
-	d.event(&t.Event, bits&4 != 0)
 	read(d, &t.Read)
 	read(d, &t.Stage)
 	read(d, &t.Proves)
@@ -743,8 +811,39 @@ func (d *decoder) timelineEvent(t *parcel.TimelineEvent) {
 		read(d, &w.Source)
 		read(d, &w.PayloadID)
 		w.ReceivedAt = d.time()
+		w.Key = t.EventKey
+		if bits&16 != 0 {
+			read(d, &w.Key)
+		}
 		read(d, &w.Digest)
 	}
+}
+
+func (d *decoder) tellingsOf(t *parcel.TimelineEvent) {
+	n := d.length(25)
+	if n == 0 || n > len(d.tellings) {
+		d.fail("more tellings than it says, or none")
+		return
+	}
+	t.Tellings = d.tellings[:n:n]
+	d.tellings = d.tellings[n:]
+	for i := range t.Tellings {
+		v := &t.Tellings[i]
+		bits := d.uvarint()
+		v.Retracts = bits&2 != 0
+		d.event(v, bits&1 != 0)
+	}
+}
+
+func (d *decoder) heading(v *parcel.Event) {
+	read(d, &v.Carrier)
+	read(d, &v.Teller)
+	read(d, &v.Number)
+	read(d, &v.ID)
+	read(d, &v.EventKey)
+	read(d, &v.Source)
+	read(d, &v.PayloadID)
+	v.ReceivedAt = d.time()
 }
 
 func (d *decoder) event(v *parcel.Event, corrects bool) {

@@ -610,9 +610,9 @@ type ChangeEdge @cost(weight: "0") {
   node: ShipmentChange!
 }
 `, BuiltIn: false},
-	{Name: "../schema/event.graphqls", Input: `"Something that happened. Immutable: a correction retracts it, nothing edits it."
+	{Name: "../schema/event.graphqls", Input: `"Something that happened: one event, however many tell it. Immutable: a correction retracts it, nothing edits it."
 type TrackingEvent implements Node {
-  "Global id."
+  "Global id. Where several carriers tell one event, each telling's id finds it, and this is that of the one received first."
   id: ID!
   "What happened, read in the context of the whole journey: a customs presentation before departure is a pre-declaration."
   code: TrackingEventCode!
@@ -644,7 +644,7 @@ type TrackingEvent implements Node {
   leg: Leg
   "The shipment."
   shipment: Shipment!
-  "All reports merged into this event, first received first."
+  "All reports merged into this event, first received first: a carrier's by poll and push, and those of others who tell of the same scan."
   sources(first: Int = 5 @limit(min: 0, max: 100)): [EventSource!]! @listSize(assumedSize: 5, slicingArguments: ["first"], requireOneSlicingArgument: false)
   "How the code was read."
   mapping: Mapping!
@@ -662,7 +662,7 @@ type TrackingEventConnection {
   nodes: [TrackingEvent!]!
   "Where the page stands."
   pageInfo: PageInfo!
-  "How many there are in all."
+  "How many there are in all; what two tell counts once."
   count: Count!
 }
 
@@ -688,7 +688,7 @@ type CarrierWords @cost(weight: "0") {
 
 "One report of an event."
 type EventSource {
-  "Who said so; null if the merchant or a partner did, and for a carrier that this deployment has no adapter for."
+  "Who said so, be it by repeating another; null if the merchant or a partner did, and for a carrier that this deployment has no adapter for."
   carrier: Carrier
   "Through which door."
   kind: SourceKind!

@@ -108,7 +108,7 @@ func (e TrackingEvent) Leg() (Leg, bool) { return e.s.leg(e.stored().Leg) }
 // Shipment is the journey.
 func (e TrackingEvent) Shipment() *Shipment { return e.s }
 
-// Sources are the reports merged into it.
+// Sources are the reports merged into it, whoever told them.
 func (e TrackingEvent) Sources(first *int) []EventSource {
 	out := make([]EventSource, sizeOf(len(e.stored().Witnesses), first, 5))
 	for i := range out {
@@ -207,7 +207,12 @@ type EventSource struct {
 func (e EventSource) OwnerID() string { return e.s.OwnerID() }
 
 // Carrier is who said so.
-func (e EventSource) Carrier() (*Carrier, bool) { return e.s.lens.Carriers.Get(e.w.Carrier) }
+func (e EventSource) Carrier() (*Carrier, bool) {
+	if e.Kind() == parcel.SourceReport {
+		return nil, false // a report may name a carrier, which did not say so
+	}
+	return e.s.lens.Carriers.Get(e.w.Carrier)
+}
 
 // Kind is the door.
 func (e EventSource) Kind() parcel.SourceKind {
@@ -307,7 +312,8 @@ func (s *Shipment) eventPage(q eventQuery) (EventPage, error) {
 	}
 	lo, hi := 0, len(index)
 	// A cursor names an event, not a place: it holds while others arrive around
-	// it, and when its own event is retracted.
+	// it, when its own event is retracted, and when it turns out to be what
+	// another teller's event tells as well.
 	place := func(cursor *string, name string, past bool) (int, error) {
 		i, err := s.openEventCursor(*cursor)
 		if err != nil {
@@ -355,7 +361,7 @@ func (s *Shipment) eventPage(q eventQuery) (EventPage, error) {
 func (s *Shipment) openEventCursor(cursor string) (int, *parcel.InputError) {
 	fields, err := s.lens.Cursors.OpenFields(eventList, cursor, 2)
 	if err == nil && fields[0] == s.s.ID {
-		if i := slices.IndexFunc(s.s.Journey.Events, func(e parcel.TimelineEvent) bool { return e.EventKey == fields[1] }); i >= 0 {
+		if i := s.s.Journey.EventByKey(fields[1]); i >= 0 {
 			return i, nil
 		}
 	}

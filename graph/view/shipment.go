@@ -110,14 +110,14 @@ func (s *Shipment) EventByID(id string) (TrackingEvent, bool) {
 	if id == "" {
 		return TrackingEvent{}, false
 	}
-	return s.event(slices.IndexFunc(s.s.Journey.Events, func(e parcel.TimelineEvent) bool { return e.ID == id }))
+	return s.event(s.s.Journey.EventByID(id))
 }
 
 func (s *Shipment) eventByKey(key string) (TrackingEvent, bool) {
 	if key == "" {
 		return TrackingEvent{}, false
 	}
-	return s.event(slices.IndexFunc(s.s.Journey.Events, func(e parcel.TimelineEvent) bool { return e.EventKey == key }))
+	return s.event(s.s.Journey.EventByKey(key))
 }
 
 // LegByKey shows a leg of this shipment.

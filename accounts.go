@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,14 +43,15 @@ func settingsOf(spec *carriers.Spec, a *config.Account) (map[string]string, erro
 
 // binding is what accounts are bound with.
 type binding struct {
-	http *http.Client
-	wall carriers.Clock
-	log  *slog.Logger
+	catalog *catalog
+	http    *http.Client
+	wall    carriers.Clock
+	log     *slog.Logger
 }
 
 // bind makes the adapter of an account. The error names account and setting.
 func (b binding) bind(a *config.Account) (carriers.Spec, carriers.Carrier, error) {
-	spec, err := carriers.Lookup(a.Carrier)
+	spec, err := b.catalog.lookup(a.Carrier)
 	if err != nil {
 		return spec, nil, fmt.Errorf("account %s: %w", a, err)
 	}
@@ -69,20 +71,33 @@ func (b binding) bind(a *config.Account) (carriers.Spec, carriers.Carrier, error
 func (b binding) accounts(file *config.File, merchantID func(name string) (string, error)) ([]ingest.Account, error) {
 	out := make([]ingest.Account, 0, len(file.Accounts))
 	for i := range file.Accounts {
-		a := &file.Accounts[i]
-		spec, c, err := b.bind(a)
+		bound, err := b.account(&file.Accounts[i], merchantID)
+		if errors.Is(err, errNotTaken) {
+			// A file with mistakes takes its own carrier down and no other.
+			b.log.Error("account left out", "error", err)
+			continue
+		}
 		if err != nil {
 			return nil, err
-		}
-		bound := ingest.Account{Name: a.Name, Endpoint: a.Endpoint, Spec: spec, Carrier: c}
-		if a.Merchant != "" {
-			if bound.MerchantID, err = merchantID(a.Merchant); err != nil {
-				return nil, fmt.Errorf("account %s: %w", a, err)
-			}
 		}
 		out = append(out, bound)
 	}
 	return out, nil
+}
+
+// account binds one account.
+func (b binding) account(a *config.Account, merchantID func(name string) (string, error)) (ingest.Account, error) {
+	spec, c, err := b.bind(a)
+	if err != nil {
+		return ingest.Account{}, err
+	}
+	bound := ingest.Account{Name: a.Name, Endpoint: a.Endpoint, Spec: spec, Carrier: c}
+	if a.Merchant != "" {
+		if bound.MerchantID, err = merchantID(a.Merchant); err != nil {
+			return ingest.Account{}, fmt.Errorf("account %s: %w", a, err)
+		}
+	}
+	return bound, nil
 }
 
 // decoder gives an adapter that only reads: of the configured account if there
@@ -93,7 +108,7 @@ func (b binding) decoder(file *config.File, carrier string) (carriers.Spec, carr
 			return b.bind(a)
 		}
 	}
-	spec, err := carriers.Lookup(carrier)
+	spec, err := b.catalog.lookup(carrier)
 	if err != nil {
 		return spec, nil, err
 	}

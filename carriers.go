@@ -31,6 +31,8 @@ type carrierAbout struct {
 	Table    string         `json:"tableVersion"`
 	Accounts []string       `json:"accounts"`
 	Settings []settingAbout `json:"settings"`
+	// File describes the carrier; empty for one that is built in.
+	File string `json:"file,omitempty"`
 }
 
 type settingAbout struct {
@@ -54,14 +56,17 @@ func ways(spec *carriers.Spec) (out []string) {
 	return out
 }
 
-func aboutCarriers(file *config.File) []carrierAbout {
-	all := carriers.All()
+func aboutCarriers(file *config.File, cat *catalog) []carrierAbout {
+	all := cat.all()
 	out := make([]carrierAbout, 0, len(all))
 	for i := range all {
 		s := &all[i]
 		a := carrierAbout{
 			Name: s.Name, Title: s.Title, Country: s.Country, Stages: s.Stages, API: s.API, Ways: ways(s), Batch: s.Batch,
 			Codes: len(s.Codes.Rows()), Table: s.Codes.Version(), Accounts: []string{}, Settings: []settingAbout{},
+		}
+		if d, ok := cat.find(s.Name); ok {
+			a.File = d.File
 		}
 		for _, set := range s.Settings {
 			a.Settings = append(a.Settings, settingAbout(set))
@@ -76,13 +81,35 @@ func aboutCarriers(file *config.File) []carrierAbout {
 	return out
 }
 
-func listCarriers(con *console, file *config.File, asJSON bool) error {
-	all := aboutCarriers(file)
+func listCarriers(con *console, file *config.File, cat *catalog, asJSON bool) error {
+	err := writeCarriers(con, aboutCarriers(file, cat), len(cat.shelf().Carriers) > 0, asJSON)
+	if faults := cat.faults(); err == nil && len(faults) > 0 {
+		for _, f := range faults {
+			for line := range strings.Lines(f.Err.Error()) {
+				con.note("not taken: %s", strings.TrimRight(line, "\n"))
+			}
+		}
+		err = told{fmt.Errorf("%d descriptions were not taken", len(faults))}
+	}
+	return err
+}
+
+func writeCarriers(con *console, all []carrierAbout, declared, asJSON bool) error {
 	if asJSON {
 		return writeJSON(con.out, all)
 	}
+	head, from := "NAME\tTITLE\tSTAGES\tWAYS\tBATCH\tACCOUNTS", func(carrierAbout) string { return "" }
+	if declared {
+		head += "\tFILE"
+		from = func(a carrierAbout) string {
+			if a.File == "" {
+				return "\t-"
+			}
+			return "\t" + a.File
+		}
+	}
 	w := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tTITLE\tSTAGES\tWAYS\tBATCH\tACCOUNTS")
+	fmt.Fprintln(w, head)
 	for _, a := range all {
 		stages := make([]string, len(a.Stages))
 		for i, s := range a.Stages {
@@ -92,7 +119,7 @@ func listCarriers(con *console, file *config.File, asJSON bool) error {
 		if accounts == "" {
 			accounts = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", a.Name, a.Title, strings.Join(stages, " "), strings.Join(a.Ways, " "), a.Batch, accounts)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s%s\n", a.Name, a.Title, strings.Join(stages, " "), strings.Join(a.Ways, " "), a.Batch, accounts, from(a))
 	}
 	return w.Flush()
 }
@@ -106,7 +133,7 @@ func writeJSON(w io.Writer, v any) error {
 	return err
 }
 
-func identifyNumber(con *console, number string, asJSON bool) error {
+func identifyNumber(con *console, cat *catalog, number string, asJSON bool) error {
 	normal := parcel.NormalizeNumber(number)
 	found := identify.Identify(normal)
 	if asJSON {
@@ -119,7 +146,7 @@ func identifyNumber(con *console, number string, asJSON bool) error {
 	fmt.Fprintln(w, "CARRIER\tCONFIDENCE\tADAPTER\tRULE")
 	for _, c := range found {
 		adapter := "yes"
-		if _, err := carriers.Lookup(c.Carrier); err != nil {
+		if _, err := cat.lookup(c.Carrier); err != nil {
 			adapter = "no"
 		}
 		fmt.Fprintf(w, "%s\t%.2f\t%s\t%s\n", c.Carrier, c.Confidence, adapter, c.Rule)
@@ -129,8 +156,8 @@ func identifyNumber(con *console, number string, asJSON bool) error {
 
 // tryAccount asks a carrier through a configured account and says plainly what
 // happened.
-func tryAccount(ctx context.Context, con *console, file *config.File, log *slog.Logger, carrier, account, number, postcode string) error {
-	if _, err := carriers.Lookup(carrier); err != nil {
+func tryAccount(ctx context.Context, con *console, file *config.File, log *slog.Logger, cat *catalog, carrier, account, number, postcode string) error {
+	if _, err := cat.lookup(carrier); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(file.Accounts, func(a config.Account) bool {
@@ -140,7 +167,7 @@ func tryAccount(ctx context.Context, con *console, file *config.File, log *slog.
 		return fmt.Errorf("no account of %s is configured; add one below accounts: in the file that --config names (settings: milepost carriers list --json): %w", carrier, carriers.ErrNoAccount)
 	}
 	a := &file.Accounts[i]
-	b := binding{http: newHTTPClient(), wall: con.wall, log: log}
+	b := binding{catalog: cat, http: newHTTPClient(), wall: con.wall, log: log}
 	spec, c, err := b.bind(a)
 	if err != nil {
 		return err

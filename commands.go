@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/milepost-gateway/milepost/carriers/declared"
 	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/internal/config"
 	"github.com/milepost-gateway/milepost/internal/obs"
@@ -18,8 +19,9 @@ import (
 // which beats the file that --config names.
 type commands struct {
 	config.Source
-	LogFormat string `help:"Write logs, which go to stderr, as text or json." enum:"text,json" default:"text"`
-	LogLevel  string `help:"Write logs from this level up: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	CarriersDir string `help:"Folder of YAML files, each of which describes a carrier; see docs/declared-carriers.md." default:"carriers.d" placeholder:"DIR"`
+	LogFormat   string `help:"Write logs, which go to stderr, as text or json." enum:"text,json" default:"text"`
+	LogLevel    string `help:"Write logs from this level up: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
 	Serve      serveCommand      `cmd:"" help:"Run the gateway."`
 	Demo       demoCommand       `cmd:"" help:"Run a gateway on a simulated carrier network; needs nothing."`
@@ -76,8 +78,8 @@ func (c *serveCommand) Validate() error {
 	return nil
 }
 
-func (c *serveCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
-	return serve(ctx, con, log, file, c)
+func (c *serveCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog) error {
+	return serve(ctx, con, log, file, cat, c)
 }
 
 type demoCommand struct {
@@ -114,8 +116,8 @@ func (c *demoCommand) Validate() error {
 	return nil
 }
 
-func (c *demoCommand) Run(ctx context.Context, con *console, log *slog.Logger) error {
-	return demo(ctx, con, log, c)
+func (c *demoCommand) Run(ctx context.Context, con *console, log *slog.Logger, cat *catalog) error {
+	return demo(ctx, con, log, cat, c)
 }
 
 type migrateCommand struct {
@@ -166,8 +168,8 @@ func (c *importCommand) Validate() error {
 	return nil
 }
 
-func (c *importCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
-	return importFile(ctx, con, log, file, c)
+func (c *importCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog) error {
+	return importFile(ctx, con, log, file, cat, c)
 }
 
 type seedCommand struct {
@@ -231,17 +233,21 @@ type carriersList struct {
 }
 
 func (carriersList) Help() string {
-	return `Examples:
+	return `Carriers that files of --carriers-dir describe are listed with their file. Files with mistakes are told on
+stderr, line by line, and give exit code 1.
+
+Examples:
   milepost carriers list
+  milepost carriers list --carriers-dir examples/carriers.d
   milepost carriers list --json | jq '.[] | select(.name == "ups").settings'`
 }
 
-func (c *carriersList) Run(con *console, file *config.File) error {
-	return listCarriers(con, file, c.JSON)
+func (c *carriersList) Run(con *console, file *config.File, cat *catalog) error {
+	return listCarriers(con, file, cat, c.JSON)
 }
 
 type carriersTest struct {
-	Name     string        `arg:"" help:"The carrier's name, as carriers list shows it."`
+	Name     string        `arg:"" help:"The carrier's name, as carriers list shows it, or the file that describes one."`
 	Account  string        `help:"Which account, where there are several." placeholder:"NAME"`
 	Number   string        `help:"Ask for this tracking number; without it, only whether we are let in." placeholder:"NUMBER"`
 	Postcode string        `help:"Postcode of the destination, for carriers that ask for it." placeholder:"CODE"`
@@ -251,15 +257,22 @@ type carriersTest struct {
 func (carriersTest) Help() string {
 	return `One call goes out, and counts against the account's quota. Nothing is stored.
 
+Of a file (.yaml) every mistake is told with its line; then the carrier that it describes is played on the
+loopback, asked and read, and the samples in the folder beside the file are read. Nothing goes out.
+
 Examples:
+  milepost carriers test examples/carriers.d/kite-parcel.yaml
   milepost carriers test ups --config milepost.yaml
   milepost carriers test russian-post --number RB123456785CN --config milepost.yaml`
 }
 
-func (c *carriersTest) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
+func (c *carriersTest) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
-	return tryAccount(ctx, con, file, log, c.Name, c.Account, c.Number, c.Postcode)
+	if declared.IsFile(c.Name) {
+		return tryDescription(ctx, con, log, c.Name)
+	}
+	return tryAccount(ctx, con, file, log, cat, c.Name, c.Account, c.Number, c.Postcode)
 }
 
 type carriersIdentify struct {
@@ -272,10 +285,12 @@ func (carriersIdentify) Help() string {
   milepost carriers identify "rb 518 204 475 cn"`
 }
 
-func (c *carriersIdentify) Run(con *console) error { return identifyNumber(con, c.Number, c.JSON) }
+func (c *carriersIdentify) Run(con *console, cat *catalog) error {
+	return identifyNumber(con, cat, c.Number, c.JSON)
+}
 
 type carriersDecode struct {
-	Name string `arg:"" help:"The carrier's name, as carriers list shows it."`
+	Name string `arg:"" help:"The carrier's name, as carriers list shows it, or the file that describes one."`
 	File string `arg:"" optional:"" default:"-" help:"File with the payload; - reads the standard input."`
 	Kind string `help:"Kind of payload, where its look does not tell." placeholder:"KIND"`
 	// An empty answer says something only to who knows the question.
@@ -289,11 +304,12 @@ could be read.
 
 Examples:
   milepost carriers decode ups answer.json
+  milepost carriers decode carriers.d/kite-parcel.yaml answer.json
   curl -s https://... | milepost carriers decode correios`
 }
 
-func (c *carriersDecode) Run(con *console, log *slog.Logger, file *config.File) error {
-	return decodeFile(con, file, log, c.Name, c.File, c.Kind, c.Number)
+func (c *carriersDecode) Run(con *console, log *slog.Logger, file *config.File, cat *catalog) error {
+	return decodeFile(con, file, log, cat, c.Name, c.File, c.Kind, c.Number)
 }
 
 type keysCommand struct {
@@ -417,8 +433,8 @@ func (c *replayCommand) Validate() (err error) {
 	return nil
 }
 
-func (c *replayCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
-	return replay(ctx, con, log, file, c)
+func (c *replayCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog) error {
+	return replay(ctx, con, log, file, cat, c)
 }
 
 type doctorCommand struct {
@@ -435,8 +451,8 @@ Examples:
   milepost doctor --config milepost.yaml --store postgres://milepost@db/milepost`
 }
 
-func (c *doctorCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File) error {
-	return doctor(ctx, con, log, file, c)
+func (c *doctorCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog) error {
+	return doctor(ctx, con, log, file, cat, c)
 }
 
 type completionCommand struct {

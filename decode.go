@@ -60,8 +60,8 @@ const maxDecode = 64 << 20
 
 // decodeFile reads a payload as the carrier's adapter does and prints what it
 // says, one JSON object a line. What is no observation goes to con.err.
-func decodeFile(con *console, file *config.File, log *slog.Logger, carrier, path, kind string, asked []string) error {
-	b := binding{wall: con.wall, log: log}
+func decodeFile(con *console, file *config.File, log *slog.Logger, cat *catalog, carrier, path, kind string, asked []string) error {
+	b := binding{catalog: cat, wall: con.wall, log: log}
 	spec, c, err := b.decoder(file, carrier)
 	if err != nil {
 		return err

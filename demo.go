@@ -33,7 +33,7 @@ const demoMerchant = "demo"
 
 // demo runs a whole gateway on a simulated carrier network until ctx is done
 // or --for has passed.
-func demo(ctx context.Context, con *console, log *slog.Logger, c *demoCommand) error {
+func demo(ctx context.Context, con *console, log *slog.Logger, cat *catalog, c *demoCommand) error {
 	if c.For > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.For)
@@ -63,14 +63,15 @@ func demo(ctx context.Context, con *console, log *slog.Logger, c *demoCommand) e
 		return err
 	}
 	defer s.Close()
-	p := &play{con: con, log: log, command: c, store: s, wall: clock.Wall(), front: doors.url(), http: newHTTPClient()}
+	cat.tell(log)
+	p := &play{catalog: cat, con: con, log: log, command: c, store: s, wall: clock.Wall(), front: doors.url(), http: newHTTPClient()}
 	defer p.http.CloseIdleConnections()
 	if err := p.open(ctx, key); err != nil {
 		return err
 	}
 	defer p.ends.Close()
 	srv, err := newServer(ctx, serverParts{
-		store: s, accounts: p.accounts, trade: p.trade, wall: p.wall, log: log, registry: ops.registry,
+		store: s, catalog: cat, accounts: p.accounts, trade: p.trade, wall: p.wall, log: log, registry: ops.registry,
 		openSchema: true, origins: []string{"*"}, drain: demoDrain, poll: true, pollEvery: demoPoll, parallel: demoParallel,
 	})
 	if err != nil {
@@ -118,6 +119,7 @@ func demoFile(dir string) (file string, remove func(), err error) {
 
 // play is the simulated world with the merchant in it.
 type play struct {
+	catalog  *catalog
 	con      *console
 	log      *slog.Logger
 	command  *demoCommand
@@ -142,7 +144,7 @@ func (p *play) open(ctx context.Context, key string) error {
 	p.trade = clock.Accelerated(now, now, speed)
 	var err error
 	if p.network, err = sim.New(sim.Options{
-		Clock: p.trade, Wall: p.wall, Seed: p.command.Seed, Shipments: p.command.Shipments, Specs: carriers.All(), Log: p.log,
+		Clock: p.trade, Wall: p.wall, Seed: p.command.Seed, Shipments: p.command.Shipments, Specs: p.catalog.all(), Log: p.log,
 	}); err != nil {
 		return err
 	}
@@ -159,7 +161,7 @@ func (p *play) open(ctx context.Context, key string) error {
 	}
 	// Quotas and tokens run on trade time, as the simulated carriers' do:
 	// a budget for a day is one for a simulated day.
-	b := binding{http: p.http, wall: p.trade, log: p.log}
+	b := binding{catalog: p.catalog, http: p.http, wall: p.trade, log: p.log}
 	p.hooks = map[string]string{}
 	for _, name := range p.network.Carriers() {
 		a := &config.Account{

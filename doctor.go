@@ -42,14 +42,15 @@ func (x *examination) sick(what, format string, args ...any) {
 }
 
 // doctor looks for what is wrong and says how to mend it.
-func doctor(ctx context.Context, con *console, log *slog.Logger, file *config.File, c *doctorCommand) error {
+func doctor(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog, c *doctorCommand) error {
 	x := &examination{}
 	if file.Path != "" {
 		x.well("configuration", "%s is in order", file.Path)
 	}
 	x.clock(con.wall.Now())
 	x.store(ctx, c.Store)
-	x.accounts(file, con, log)
+	x.accounts(file, cat, con, log)
+	x.descriptions(cat)
 	running := x.server(ctx, c.OpsListen)
 	if !running {
 		x.port("listen", c.Listen)
@@ -111,8 +112,8 @@ func (x *examination) store(ctx context.Context, url string) {
 	}
 }
 
-func (x *examination) accounts(file *config.File, con *console, log *slog.Logger) {
-	b := binding{wall: con.wall, log: log}
+func (x *examination) accounts(file *config.File, cat *catalog, con *console, log *slog.Logger) {
+	b := binding{catalog: cat, wall: con.wall, log: log}
 	for i := range file.Accounts {
 		a := &file.Accounts[i]
 		spec, c, err := b.bind(a)
@@ -133,6 +134,18 @@ func (x *examination) accounts(file *config.File, con *console, log *slog.Logger
 	}
 	if len(file.Accounts) == 0 {
 		x.well("accounts", "none: no carrier is asked; name some in the file that --config reads")
+	}
+}
+
+// descriptions looks for mistakes in the files of --carriers-dir.
+func (x *examination) descriptions(cat *catalog) {
+	for _, f := range cat.faults() {
+		for line := range strings.Lines(f.Err.Error()) {
+			x.sick("carriers-dir", "%s", strings.TrimRight(line, "\n"))
+		}
+	}
+	if n := len(cat.shelf().Carriers); n > 0 {
+		x.well("carriers-dir", "%d carriers are described in %s", n, cat.dir)
 	}
 }
 

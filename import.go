@@ -27,7 +27,7 @@ import (
 const maxFaultsShown = 20
 
 // importFile takes in a file of shipments.
-func importFile(ctx context.Context, con *console, log *slog.Logger, file *config.File, c *importCommand) error {
+func importFile(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog, c *importCommand) error {
 	mapping := importer.DefaultMapping()
 	if c.Map != "" {
 		var err error
@@ -52,7 +52,7 @@ func importFile(ctx context.Context, con *console, log *slog.Logger, file *confi
 	if made {
 		con.note("merchant %s is new", m.Name)
 	}
-	j := importJob{con: con, log: log, cfg: file, command: c, store: s, merchant: m, mapping: mapping, input: input, name: name}
+	j := importJob{con: con, log: log, cfg: file, catalog: cat, command: c, store: s, merchant: m, mapping: mapping, input: input, name: name}
 	if j.fileSHA, j.size, err = hashOf(input); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -128,6 +128,7 @@ type importJob struct {
 	con      *console
 	log      *slog.Logger
 	cfg      *config.File
+	catalog  *catalog
 	command  *importCommand
 	store    *storage.Store
 	merchant storage.Merchant
@@ -256,7 +257,7 @@ func (j *importJob) takeWhole(ctx context.Context, was storage.ImportRun) (sum i
 
 // take runs the file through the write path over a store.
 func (j *importJob) take(ctx context.Context, s ingest.Store, was storage.ImportRun, remember bool) (sum importer.Summary, err error) {
-	b := binding{wall: j.con.wall, log: j.log}
+	b := binding{catalog: j.catalog, wall: j.con.wall, log: j.log}
 	accounts, err := b.accounts(j.cfg, merchantIDs(ctx, j.store))
 	if err != nil {
 		return sum, err

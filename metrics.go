@@ -41,6 +41,8 @@ func doorMetrics() []*prometheus.Desc {
 		describe("gateway", "requests", "HTTP requests under way, sockets among them."),
 		describe("gateway", "sockets", "WebSockets and event streams open."),
 		describe("gateway", "subscriptions", "Subscriptions under way on them."),
+		describe("carrier", "descriptions", "Descriptions of carriers in force."),
+		describe("carrier", "descriptions_not_taken", "Files of --carriers-dir that are not in force as they stand."),
 		describe("log", "position", "Highest position of the change log that this process knows."),
 	}
 }
@@ -75,7 +77,10 @@ func (n *numbers) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	g := n.gateway.Stats()
-	for i, v := range []float64{float64(g.Requests), float64(g.Sockets), float64(g.Subs), float64(n.bell.Position())} {
+	for i, v := range []float64{
+		float64(g.Requests), float64(g.Sockets), float64(g.Subs),
+		float64(len(n.catalog.shelf().Carriers)), float64(len(n.catalog.faults())), float64(n.bell.Position()),
+	} {
 		out <- prometheus.MustNewConstMetric(doorMetrics()[i], prometheus.GaugeValue, v)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/graph/view"
 	"github.com/milepost-gateway/milepost/parcel"
 	"github.com/milepost-gateway/milepost/resolvers"
@@ -145,9 +144,9 @@ func (r reads) Cohorts(ctx context.Context, merchantID string, f resolvers.Cohor
 	return out, nil
 }
 
-// carrierViews shows the registered adapters to the schema.
-func carrierViews() []view.Carrier {
-	all := carriers.All()
+// carrierViews shows the carriers of the deployment to the schema.
+func carrierViews(cat *catalog) []view.Carrier {
+	all := cat.all()
 	out := make([]view.Carrier, len(all))
 	for i := range all {
 		s := &all[i]

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"text/tabwriter"
 
-	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/ingest"
 	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/internal/config"
@@ -47,7 +46,7 @@ func migrate(ctx context.Context, con *console, log *slog.Logger, url string) er
 // readers gives an account that only reads to every carrier that the
 // configuration names none for, so that every kept payload has its adapter.
 func (b binding) readers(file *config.File, have []ingest.Account) ([]ingest.Account, error) {
-	for _, spec := range carriers.All() {
+	for _, spec := range b.catalog.all() {
 		if slices.ContainsFunc(have, func(a ingest.Account) bool { return a.Spec.Name == spec.Name }) {
 			continue
 		}
@@ -61,9 +60,9 @@ func (b binding) readers(file *config.File, have []ingest.Account) ([]ingest.Acc
 }
 
 // replay reads kept payloads again and tells what their codes mean now.
-func replay(ctx context.Context, con *console, log *slog.Logger, file *config.File, c *replayCommand) error {
+func replay(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog, c *replayCommand) error {
 	if c.Carrier != "" {
-		if _, err := carriers.Lookup(c.Carrier); err != nil {
+		if _, err := cat.lookup(c.Carrier); err != nil {
 			return usage{fmt.Errorf("--carrier: %w", err)}
 		}
 	}
@@ -72,7 +71,8 @@ func replay(ctx context.Context, con *console, log *slog.Logger, file *config.Fi
 		return err
 	}
 	defer s.Close()
-	b := binding{wall: con.wall, log: log}
+	b := binding{catalog: cat, wall: con.wall, log: log}
+	cat.tell(log)
 	accounts, err := b.accounts(file, merchantIDs(ctx, s))
 	if err != nil {
 		return err

@@ -10,12 +10,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/milepost-gateway/milepost/carriers/declared"
 	"github.com/milepost-gateway/milepost/carriers/identify"
 	"github.com/milepost-gateway/milepost/gateway"
 	"github.com/milepost-gateway/milepost/ingest"
@@ -29,7 +31,7 @@ import (
 )
 
 // serve runs the gateway until ctx is done.
-func serve(ctx context.Context, con *console, log *slog.Logger, file *config.File, c *serveCommand) error {
+func serve(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog, c *serveCommand) error {
 	doors, err := openDoors(c.doorFlags)
 	if err != nil {
 		return err
@@ -44,14 +46,18 @@ func serve(ctx context.Context, con *console, log *slog.Logger, file *config.Fil
 		return err
 	}
 	defer s.Close()
-	b := binding{http: newHTTPClient(), wall: con.wall, log: log}
+	b := binding{catalog: cat, http: newHTTPClient(), wall: con.wall, log: log}
+	cat.tell(log)
 	accounts, err := b.accounts(file, merchantIDs(ctx, s))
 	if err != nil {
 		return err
 	}
 	wall := clock.Wall()
 	srv, err := newServer(ctx, serverParts{
-		store: s, accounts: accounts, trade: wall, wall: wall, log: log, registry: ops.registry,
+		store: s, catalog: cat, accounts: accounts, trade: wall, wall: wall, log: log, registry: ops.registry,
+		rebind: func(before []ingest.Account, old map[string]declared.Carrier) []ingest.Account {
+			return b.rebind(file, before, old, merchantIDs(ctx, s))
+		},
 		openSchema: c.OpenSchema, origins: c.Origins, drain: c.DrainTimeout, poll: !c.NoPoll,
 	})
 	if err != nil {
@@ -106,7 +112,11 @@ func (d doors) url() string {
 // serverParts is what a server is made of.
 type serverParts struct {
 	store    *storage.Store
+	catalog  *catalog // nil for the carriers built in
 	accounts []ingest.Account
+	// rebind gives the accounts after descriptions of carriers have changed;
+	// nil follows no change.
+	rebind func(before []ingest.Account, old map[string]declared.Carrier) []ingest.Account
 	// trade time for parcels, wall time for machines.
 	trade, wall clock.Clock
 	log         *slog.Logger
@@ -124,6 +134,7 @@ type server struct {
 	serverParts
 	bell     *bus.Bus
 	ingest   *ingest.Ingest
+	resolver *resolvers.Resolver
 	gateway  *gateway.Gateway
 	began    time.Time
 	draining atomic.Bool
@@ -153,11 +164,12 @@ func newServer(ctx context.Context, p serverParts) (*server, error) {
 	}
 	r, err := resolvers.New(resolvers.Options{
 		Store: reads{p.store}, Ingest: s.ingest, Bell: s.bell, Trade: p.trade, Wall: p.wall, Secret: secret,
-		Carriers: carrierViews(), Identify: guesses, Log: p.log,
+		Carriers: carrierViews(p.catalog), Identify: guesses, Log: p.log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.ingest.Close())
 	}
+	s.resolver = r
 	if s.gateway, err = gateway.New(gateway.Options{
 		Schema: r.Schema(), Keys: keyring{p.store}, Wall: p.wall, Log: p.log, Loaders: r.WithLoaders,
 		OpenSchema: p.openSchema, Origins: p.origins, Hooks: pushes{s.ingest},
@@ -199,6 +211,9 @@ func (s *server) run(ctx context.Context, front net.Listener) error {
 		work.Go(func() { pollErr = s.ingest.Poll(asking) })
 	}
 	work.Go(func() { s.listenToOthers(asking) })
+	if s.rebind != nil {
+		work.Go(func() { s.followCatalog(asking) })
+	}
 	context.AfterFunc(ctx, func() {
 		s.draining.Store(true)
 		s.log.Info("going down: no new work, what is under way may end", "within", s.drain)
@@ -207,6 +222,23 @@ func (s *server) run(ctx context.Context, front net.Listener) error {
 	stopAsking()
 	work.Wait()
 	return errors.Join(err, pollErr, s.ingest.Close())
+}
+
+// followCatalog puts changed descriptions of carriers in force. Calls under way
+// end by the ones with which they began.
+func (s *server) followCatalog(ctx context.Context) {
+	old := s.catalog.declaredNow()
+	s.catalog.watch(ctx, func() {
+		s.catalog.tell(s.log)
+		accounts := s.rebind(s.accounts, old)
+		if err := s.ingest.SetAccounts(accounts); err != nil {
+			s.log.Error("changed descriptions of carriers are not in force", "error", err)
+			return
+		}
+		s.accounts, old = accounts, s.catalog.declaredNow()
+		s.resolver.SetCarriers(carrierViews(s.catalog))
+		s.log.Info("descriptions of carriers in force", "carriers", len(old), "faults", len(s.catalog.faults()))
+	})
 }
 
 // listenEvery is how often the log is looked at for what another process has
@@ -242,6 +274,24 @@ type stats struct {
 	Gateway       gateway.Stats   `json:"gateway"`
 	Carriers      []carrierStats  `json:"carriers"`
 	Unmapped      []unmappedStats `json:"unmappedCodes"`
+	// NotTaken are the files of --carriers-dir that are not in force as they
+	// stand.
+	NotTaken []notTaken `json:"descriptionsNotTaken"`
+}
+
+// notTaken is a description with mistakes.
+type notTaken struct {
+	File     string   `json:"file"`
+	Kept     string   `json:"keptInForce,omitempty"`
+	Problems []string `json:"problems"`
+}
+
+func notTakenOf(cat *catalog) []notTaken {
+	out := []notTaken{}
+	for _, f := range cat.faults() {
+		out = append(out, notTaken{File: f.File, Kept: f.Kept, Problems: strings.Split(f.Err.Error(), "\n")})
+	}
+	return out
 }
 
 // carrierStats is what this process has seen of a carrier.
@@ -269,7 +319,7 @@ type unmappedStats struct {
 func (s *server) stats() stats {
 	out := stats{
 		UptimeSeconds: s.wall.Now().Sub(s.began).Seconds(), TradeTime: s.trade.Now(), LogPosition: s.bell.Position(),
-		Gateway: s.gateway.Stats(), Carriers: []carrierStats{}, Unmapped: []unmappedStats{},
+		Gateway: s.gateway.Stats(), Carriers: []carrierStats{}, Unmapped: []unmappedStats{}, NotTaken: notTakenOf(s.catalog),
 	}
 	for _, c := range s.ingest.Stats() {
 		out.Carriers = append(out.Carriers, carrierStats{

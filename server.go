@@ -112,7 +112,7 @@ func run(ctx context.Context, args []string, con *console) (code int) {
 	if err != nil {
 		return con.fail(parser, err)
 	}
-	chosen.Bind(log)
+	chosen.Bind(log, newCatalog(cli.CarriersDir, con.wall))
 	chosen.BindTo(ctx, (*context.Context)(nil))
 	if err := chosen.Run(con, parser); err != nil {
 		return con.fail(parser, err)

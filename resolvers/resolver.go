@@ -97,6 +97,10 @@ func New(o Options) (*Resolver, error) {
 	return &Resolver{Options: o, cursors: cursors, carriers: view.NewDirectory(o.Carriers)}, nil
 }
 
+// SetCarriers puts another list of the deployment's carriers in force, for the
+// requests that begin from now on and those under way.
+func (r *Resolver) SetCarriers(all []view.Carrier) { r.carriers.Replace(all) }
+
 // Schema is the schema with its answers, ready to be executed. Who asks is in
 // the context (graph.WithViewer).
 func (r *Resolver) Schema() graphql.ExecutableSchema {

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/parcel"
@@ -75,16 +76,28 @@ func (c *Carrier) TrackingPage(number string) (string, bool) {
 	return strings.ReplaceAll(c.Page, "{number}", url.QueryEscape(number)), c.Page != ""
 }
 
-// Directory is the carriers that this deployment has adapters for. It must not
-// change once requests are answered.
+// Directory is the carriers that this deployment has adapters for. It is safe
+// for concurrent use; what it has given out does not change.
 type Directory struct {
+	now atomic.Pointer[listing]
+}
+
+// listing is the carriers at one moment; it does not change.
+type listing struct {
 	byCode map[string]*Carrier
 	list   []*Carrier
 }
 
 // NewDirectory makes a directory, by code.
 func NewDirectory(carriers []Carrier) *Directory {
-	d := &Directory{byCode: make(map[string]*Carrier, len(carriers))}
+	d := &Directory{}
+	d.Replace(carriers)
+	return d
+}
+
+// Replace puts other carriers in.
+func (d *Directory) Replace(carriers []Carrier) {
+	l := &listing{byCode: make(map[string]*Carrier, len(carriers))}
 	for i := range carriers {
 		c := carriers[i]
 		if c.Stages == nil {
@@ -93,21 +106,21 @@ func NewDirectory(carriers []Carrier) *Directory {
 		if c.Capabilities == nil {
 			c.Capabilities = []Capability{}
 		}
-		d.byCode[c.Code] = &c
-		d.list = append(d.list, &c)
+		l.byCode[c.Code] = &c
+		l.list = append(l.list, &c)
 	}
-	slices.SortFunc(d.list, func(a, b *Carrier) int { return strings.Compare(a.Code, b.Code) })
-	return d
+	slices.SortFunc(l.list, func(a, b *Carrier) int { return strings.Compare(a.Code, b.Code) })
+	d.now.Store(l)
 }
 
 // Get finds a carrier by code.
 func (d *Directory) Get(code string) (*Carrier, bool) {
-	c, ok := d.byCode[code]
+	c, ok := d.now.Load().byCode[code]
 	return c, ok
 }
 
 // List returns all, by code; it must not be written to.
-func (d *Directory) List() []*Carrier { return d.list }
+func (d *Directory) List() []*Carrier { return d.now.Load().list }
 
 // Candidate is a guess whose number it is.
 type Candidate struct {

@@ -193,8 +193,9 @@ func (a *ausPost) ask(ctx context.Context, ids []string) (parcel.Payload, error)
 	return p, nil
 }
 
-// Redact replaces what would name a person. The published answer names none;
-// what contracts add to it is not established.
+// Redact replaces what names a person. The published answer has no field that
+// does, and what contracts add to it is not established; descriptions may say
+// who signed.
 func (a *ausPost) Redact(p parcel.Payload) parcel.Payload {
 	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
 		switch strings.ToLower(path[len(path)-1]) {
@@ -203,6 +204,12 @@ func (a *ausPost) Redact(p parcel.Payload) parcel.Payload {
 			return true
 		}
 		return false
+	})
+	p.Body = carrierkit.EditJSON(p.Body, func(path []string, said string) string {
+		if len(path) > 0 && path[len(path)-1] == "description" {
+			return carrierkit.CleanText(said)
+		}
+		return said
 	})
 	return p
 }

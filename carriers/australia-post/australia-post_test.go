@@ -326,9 +326,10 @@ func TestDecodeRefusals(t *testing.T) {
 
 func TestRedact(t *testing.T) {
 	a := bound(t, carriers.Env{})
-	in := parcel.Payload{Kind: kindTrack, Body: []byte(`{"tracking_results":[{"tracking_id":"LP448102733CN","recipient":{"name":"MARY","phone":61400000000},"trackable_items":[{"article_id":"LP448102733CN","events":[{"description":"Delivered","date":"2026-10-27T11:21:40+11:00","signed_by":"M SMITH"}]}]}]}`)}
+	in := parcel.Payload{Kind: kindTrack, Body: []byte(`{"tracking_results":[{"tracking_id":"LP448102733CN","recipient":{"name":"MARY","phone":61400000000},"trackable_items":[{"article_id":"LP448102733CN","events":[{"description":"Delivered","date":"2026-10-27T11:21:40+11:00","signed_by":"M SMITH"},
+		{"description":"Delivered - signed for by J BROWN","date":"2026-10-27T11:21:41+11:00"}]}]}]}`)}
 	clean := a.Redact(in)
-	for _, gone := range []string{"MARY", "61400000000", "M SMITH"} {
+	for _, gone := range []string{"MARY", "61400000000", "M SMITH", "J BROWN"} {
 		if bytes.Contains(clean.Body, []byte(gone)) {
 			t.Errorf("left: %s", clean.Body)
 		}

@@ -239,7 +239,7 @@ func (d *decoder) article(number, id string, events carrierkit.List[event]) {
 }
 
 func (d *decoder) observation(e event) (parcel.Observation, error) {
-	words := strings.TrimSpace(carrierkit.StripMarkup(e.Description.String()))
+	words := carrierkit.CleanWords(e.Description.String())
 	if words == "" {
 		return parcel.Observation{}, fmt.Errorf("no description: %w", parcel.ErrMalformed)
 	}

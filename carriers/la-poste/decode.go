@@ -279,7 +279,7 @@ func (d *decoder) handOver(scans []parcel.Observation, number, reference string,
 }
 
 func (d *decoder) observation(number, code string, e event, at parcel.Place, r route, lang string) (parcel.Observation, error) {
-	words := strings.TrimSpace(carrierkit.StripMarkup(e.Label.String()))
+	words := carrierkit.CleanWords(e.Label.String())
 	if code == "" && words == "" {
 		return parcel.Observation{}, fmt.Errorf("neither code nor words: %w", parcel.ErrMalformed)
 	}

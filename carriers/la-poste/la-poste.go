@@ -201,8 +201,9 @@ func aboutNumber(e *carrierkit.StatusError) bool {
 	return e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest
 }
 
-// Redact replaces what would name a person. The published answer names none;
-// what contracts add to it is not established.
+// Redact replaces what names a person. The published answer has no field that
+// does, and what contracts add to it is not established; sentences may give a
+// phone or an e-mail address.
 func (l *laPoste) Redact(p parcel.Payload) parcel.Payload {
 	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
 		switch strings.ToLower(path[len(path)-1]) {
@@ -211,6 +212,16 @@ func (l *laPoste) Redact(p parcel.Payload) parcel.Payload {
 			return true
 		}
 		return false
+	})
+	p.Body = carrierkit.EditJSON(p.Body, func(path []string, said string) string {
+		if len(path) == 0 {
+			return said
+		}
+		switch path[len(path)-1] {
+		case "label", "shortLabel", "longLabel":
+			return carrierkit.CleanText(said)
+		}
+		return said
 	})
 	return p
 }

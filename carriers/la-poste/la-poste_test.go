@@ -361,9 +361,9 @@ func TestPartnersAndEstimates(t *testing.T) {
 
 func TestRedact(t *testing.T) {
 	l := bound(t, carriers.Env{})
-	in := shipment1(delivered, `"event":[{"code":"DI1","date":"2026-10-28T10:12:00+01:00"}],"contextData":{"recipient":{"name":"MARIE","email":"m@example.com"},"removalPoint":{"name":"PARIS LOUVRE"}}`)
+	in := shipment1(delivered, `"event":[{"code":"DI1","date":"2026-10-28T10:12:00+01:00","label":"Livré. Écrivez à luc@example.com"}],"contextData":{"recipient":{"name":"MARIE","email":"m@example.com"},"removalPoint":{"name":"PARIS LOUVRE"}}`)
 	clean := l.Redact(in)
-	for _, gone := range []string{"MARIE", "m@example.com"} {
+	for _, gone := range []string{"MARIE", "m@example.com", "luc@"} {
 		if bytes.Contains(clean.Body, []byte(gone)) {
 			t.Errorf("left: %s", clean.Body)
 		}

@@ -226,6 +226,36 @@ type carriersCommand struct {
 	Test     carriersTest     `cmd:"" help:"Ask a carrier through a configured account."`
 	Identify carriersIdentify `cmd:"" help:"Tell whose number this may be, best guess first."`
 	Decode   carriersDecode   `cmd:"" help:"Read a carrier's answer, webhook or file as its adapter does."`
+	Unmapped carriersUnmapped `cmd:"" help:"List codes and phrases that nobody mapped."`
+}
+
+type carriersUnmapped struct {
+	storeFlags
+	Carrier string `arg:"" optional:"" help:"Only what this carrier wrote."`
+	JSON    bool   `name:"json" help:"Print JSON."`
+	Stub    bool   `help:"Print rows to paste into the carrier's table, with the events left to name."`
+}
+
+func (carriersUnmapped) Help() string {
+	return `The work queue of mapping: events whose code or words no table reads, commonest first, each with the
+payload of an example. What the tables of today read is left out. After mapping, milepost replay reads
+the kept payloads again.
+
+Examples:
+  milepost carriers unmapped
+  milepost carriers unmapped dala-post --stub --carriers-dir carriers.d`
+}
+
+// Validate refuses two forms at once.
+func (c *carriersUnmapped) Validate() error {
+	if c.JSON && c.Stub {
+		return fmt.Errorf("--json and --stub are two forms; name one")
+	}
+	return nil
+}
+
+func (c *carriersUnmapped) Run(ctx context.Context, con *console, log *slog.Logger, cat *catalog) error {
+	return listUnmapped(ctx, con, log, cat, c)
 }
 
 type carriersList struct {

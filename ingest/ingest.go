@@ -54,6 +54,8 @@ type Tx interface {
 	PutTrackings(ctx context.Context, rows []parcel.Tracking) error
 	// ReleaseLeases gives back the leases of token; others stay.
 	ReleaseLeases(ctx context.Context, keys []parcel.NumberKey, token string) error
+	// AddUnmapped adds to the work queue of mapping.
+	AddUnmapped(ctx context.Context, rows []parcel.Unmapped) error
 	AddCohorts(ctx context.Context, rows []parcel.CohortDelta) error
 	AddPassings(ctx context.Context, rows []parcel.PassingDelta) error
 }
@@ -100,14 +102,14 @@ type Options struct {
 
 // Ingest is the write path. It is safe for concurrent use. Close it after use.
 type Ingest struct {
-	store    Store
-	bell     Bell
-	trade    clock.Clock
-	wall     clock.Clock
-	log      *slog.Logger
-	opts     Options
-	roster   atomic.Pointer[roster]
-	rosters  sync.Mutex // held while one is put in the place of another
+	store   Store
+	bell    Bell
+	trade   clock.Clock
+	wall    clock.Clock
+	log     *slog.Logger
+	opts    Options
+	roster  atomic.Pointer[roster]
+	rosters sync.Mutex // held while one is put in the place of another
 
 	writer  *writer
 	flights flights

@@ -76,6 +76,7 @@ type unit struct {
 	recipients  []parcel.RecipientRow
 	lateNumbers []parcel.NumberKey // got a holder in this batch
 	released    []parcel.NumberKey // asked for, and landed
+	unmapped    map[[3]string]parcel.Unmapped
 	// broken is set where the transaction itself failed: nothing of the batch
 	// can be saved.
 	broken error
@@ -322,7 +323,32 @@ func (u *unit) append(t *touched, e parcel.Event) bool {
 	}
 	t.told[k] = struct{}{}
 	t.rows = append(t.rows, e)
+	u.countUnmapped(&e)
 	return true
+}
+
+// countUnmapped notes an event that no table of codes could read, so that a
+// batch tells the work queue of mapping once.
+func (u *unit) countUnmapped(e *parcel.Event) {
+	line, ok := parcel.UnmappedOf(e)
+	if !ok {
+		return
+	}
+	key := [3]string{line.Carrier, line.Code, line.Phrase}
+	if was, again := u.unmapped[key]; again {
+		was.Count++
+		if line.First.Before(was.First) {
+			was.First = line.First
+		}
+		if !line.Last.Before(was.Last) {
+			was.Last, was.PayloadID = line.Last, line.PayloadID
+		}
+		line = was
+	}
+	if u.unmapped == nil {
+		u.unmapped = map[[3]string]parcel.Unmapped{}
+	}
+	u.unmapped[key] = line
 }
 
 // digestWith marks a telling by its door: the same words by poll and by push
@@ -425,6 +451,11 @@ func (u *unit) flush() (last int64, err error) {
 	if len(u.released) > 0 {
 		slices.SortFunc(u.released, parcel.NumberKey.Compare)
 		if err := u.tx.ReleaseLeases(u.ctx, u.released, u.g.token); err != nil {
+			return 0, err
+		}
+	}
+	if len(u.unmapped) > 0 {
+		if err := u.tx.AddUnmapped(u.ctx, slices.SortedFunc(maps.Values(u.unmapped), parcel.Unmapped.Compare)); err != nil {
 			return 0, err
 		}
 	}

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		{"Routes", testRoutes},
 		{"ImportRuns", testImportRuns},
 		{"DropFiles", testDropFiles},
+		{"Unmapped", testUnmapped},
 		{"Cohorts", testCohorts},
 		{"Passings", testPassings},
 		{"OddText", testOddText},

@@ -292,3 +292,17 @@ CREATE TABLE drop_files (
     PRIMARY KEY (source, name, size, digest)
 );
 CREATE INDEX drop_files_digest ON drop_files (source, digest) WHERE done_at > 0;
+
+-- What carriers wrote and no table of codes read: the work queue of mapping.
+CREATE TABLE unmapped (
+    carrier    text COLLATE "C" NOT NULL,
+    code       text COLLATE "C" NOT NULL, -- the carrier's own; '' where it has none
+    phrase     text COLLATE "C" NOT NULL, -- folded words without numbers; '' beside a code
+    words      text COLLATE "C" NOT NULL, -- as first written
+    language   text COLLATE "C" NOT NULL,
+    n          bigint NOT NULL,
+    first_at   bigint NOT NULL,
+    last_at    bigint NOT NULL,
+    payload_id text COLLATE "C" NOT NULL, -- of the newest
+    PRIMARY KEY (carrier, code, phrase)
+);

@@ -289,3 +289,17 @@ CREATE TABLE drop_files (
     PRIMARY KEY (source, name, size, digest)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX drop_files_digest ON drop_files (source, digest) WHERE done_at > 0;
+
+-- What carriers wrote and no table of codes read: the work queue of mapping.
+CREATE TABLE unmapped (
+    carrier    TEXT NOT NULL,
+    code       TEXT NOT NULL, -- the carrier's own; '' where it has none
+    phrase     TEXT NOT NULL, -- folded words without numbers; '' beside a code
+    words      TEXT NOT NULL, -- as first written
+    language   TEXT NOT NULL,
+    n          INTEGER NOT NULL,
+    first_at   INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    payload_id TEXT NOT NULL, -- of the newest
+    PRIMARY KEY (carrier, code, phrase)
+) STRICT, WITHOUT ROWID;

@@ -240,6 +240,7 @@ func TestSplit(t *testing.T) {
 		faults     []string
 	}{
 		{"one payload for each parcel", head + one + two + strings.Replace(one, ";05;", ";02;", 1), []string{delivered + " 2", returned + " 1"}, nil},
+		{"blank lines before the header", "\n\r\n" + head + one, []string{delivered + " 1"}, nil},
 		{"byte order mark, carriage returns, blank lines", "\ufeff" + strings.ReplaceAll(head+"\n"+one+" \n"+two, "\n", "\r\n"), []string{delivered + " 1", returned + " 1"}, nil},
 		{"columns in another order", "SCAN_DATE_TIME;NEW;DEPOT_CODE;parcelno;SCAN_CODE;\n20261020191500;x;0530;05308801554410;05;\n", []string{delivered + " 1"}, nil},
 		{"too few columns", head + "05308801554410;05;0530\n" + two, []string{returned + " 1"}, []string{"line 2: 3 columns where the header has 5"}},

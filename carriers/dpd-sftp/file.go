@@ -144,6 +144,9 @@ func (d *dpd) lines(r io.Reader) iter.Seq2[scan, error] {
 		var h *header
 		for line, err := range rawLines(r) {
 			text := line.text
+			if err == nil && strings.TrimSpace(text) == "" {
+				continue
+			}
 			if err == nil && h == nil {
 				var first header
 				if first, err = readHeader(text); err != nil {
@@ -151,9 +154,6 @@ func (d *dpd) lines(r io.Reader) iter.Seq2[scan, error] {
 					return
 				}
 				h = &first
-				continue
-			}
-			if err == nil && strings.TrimSpace(text) == "" {
 				continue
 			}
 			var s scan
@@ -287,6 +287,10 @@ func (d *dpd) Redact(p parcel.Payload) parcel.Payload {
 	for line, err := range rawLines(bytes.NewReader(p.Body)) {
 		if err != nil {
 			return p
+		}
+		if h == nil && strings.TrimSpace(line.text) == "" {
+			out.WriteString(line.text + "\n")
+			continue
 		}
 		if h == nil {
 			first, err := readHeader(line.text)

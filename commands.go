@@ -30,6 +30,7 @@ type commands struct {
 	Seed       seedCommand       `cmd:"" help:"Fill a database with shipments that have a past, for tests."`
 	Bench      benchCommand      `cmd:"" help:"Measure this build against a hand-written server."`
 	Carriers   carriersCommand   `cmd:"" help:"List carriers, try an account, identify a number, read a payload."`
+	Drops      dropsCommand      `cmd:"" help:"Try the places in which carriers leave files."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys."`
 	Merchants  merchantsCommand  `cmd:"" help:"List merchants, and set what shoppers see of them."`
 	Replay     replayCommand     `cmd:"" help:"Read kept payloads again, after a mapping was mended."`
@@ -54,7 +55,7 @@ type serveCommand struct {
 	doorFlags
 	storeFlags
 	DrainTimeout time.Duration `help:"How long requests under way may take to end after a signal." default:"20s"`
-	NoPoll       bool          `help:"Ask no carrier by plan; queries, webhooks and imports still work."`
+	NoPoll       bool          `help:"Ask no carrier by plan, and fetch no file; queries, webhooks and imports still work."`
 	Origins      []string      `name:"cors-origins" help:"Web origins whose pages may ask, such as https://shop.example; * for any." placeholder:"URL,..."`
 	OpenSchema   bool          `help:"Let anyone read the schema, without a key."`
 }

@@ -50,6 +50,7 @@ func doctor(ctx context.Context, con *console, log *slog.Logger, file *config.Fi
 	x.clock(con.wall.Now())
 	x.store(ctx, c.Store)
 	x.accounts(file, cat, con, log)
+	x.drops(file, cat, con, log)
 	x.descriptions(cat)
 	running := x.server(ctx, c.OpsListen)
 	if !running {

@@ -61,6 +61,8 @@ var house = []room{
 		tests: "carriers/* carriers/all carriers/carrierkit carriers/declared carriers/identify sim storage",
 		with: "github.com/failsafe-go/failsafe-go github.com/klauspost/compress github.com/oklog/ulid/v2 " +
 			"github.com/prometheus/client_golang golang.org/x/sync golang.org/x/text golang.org/x/time"},
+	{folder: "ingest/drops", may: "ingest carriers parcel internal", never: "database/sql os/exec",
+		tests: "carriers/* storage", with: "github.com/oklog/ulid/v2 github.com/pkg/sftp golang.org/x/crypto"},
 	{folder: "storage", may: "parcel internal", tests: "carriers",
 		with: "github.com/jmoiron/sqlx github.com/klauspost/compress github.com/lib/pq github.com/oklog/ulid/v2 " +
 			"github.com/pressly/goose/v3 github.com/prometheus/client_golang golang.org/x/sync modernc.org/sqlite"},

@@ -21,6 +21,7 @@ import (
 	"github.com/milepost-gateway/milepost/carriers/identify"
 	"github.com/milepost-gateway/milepost/gateway"
 	"github.com/milepost-gateway/milepost/ingest"
+	"github.com/milepost-gateway/milepost/ingest/drops"
 	"github.com/milepost-gateway/milepost/internal/bus"
 	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/internal/config"
@@ -52,9 +53,13 @@ func serve(ctx context.Context, con *console, log *slog.Logger, file *config.Fil
 	if err != nil {
 		return err
 	}
+	sources, err := dropSources(file, accounts)
+	if err != nil {
+		return err
+	}
 	wall := clock.Wall()
 	srv, err := newServer(ctx, serverParts{
-		store: s, catalog: cat, accounts: accounts, trade: wall, wall: wall, log: log, registry: ops.registry,
+		store: s, catalog: cat, accounts: accounts, sources: sources, trade: wall, wall: wall, log: log, registry: ops.registry,
 		rebind: func(before []ingest.Account, old map[string]declared.Carrier) []ingest.Account {
 			return b.rebind(file, before, old, merchantIDs(ctx, s))
 		},
@@ -116,7 +121,8 @@ type serverParts struct {
 	accounts []ingest.Account
 	// rebind gives the accounts after descriptions of carriers have changed;
 	// nil follows no change.
-	rebind func(before []ingest.Account, old map[string]declared.Carrier) []ingest.Account
+	rebind  func(before []ingest.Account, old map[string]declared.Carrier) []ingest.Account
+	sources []drops.Source // of files
 	// trade time for parcels, wall time for machines.
 	trade, wall clock.Clock
 	log         *slog.Logger
@@ -134,6 +140,7 @@ type server struct {
 	serverParts
 	bell     *bus.Bus
 	ingest   *ingest.Ingest
+	drops    *drops.Watcher // nil without sources
 	resolver *resolvers.Resolver
 	gateway  *gateway.Gateway
 	began    time.Time
@@ -162,6 +169,11 @@ func newServer(ctx context.Context, p serverParts) (*server, error) {
 	}); err != nil {
 		return nil, err
 	}
+	if len(p.sources) > 0 {
+		if s.drops, err = drops.New(drops.Options{Sources: p.sources, Store: p.store, Accept: s.ingest.Accept, Wall: p.wall, Log: p.log}); err != nil {
+			return nil, errors.Join(err, s.ingest.Close())
+		}
+	}
 	r, err := resolvers.New(resolvers.Options{
 		Store: reads{p.store}, Ingest: s.ingest, Bell: s.bell, Trade: p.trade, Wall: p.wall, Secret: secret,
 		Carriers: carrierViews(p.catalog), Identify: guesses, Log: p.log,
@@ -178,6 +190,9 @@ func newServer(ctx context.Context, p serverParts) (*server, error) {
 	}
 	if p.registry != nil {
 		p.registry.MustRegister(&numbers{s})
+		if s.drops != nil {
+			p.registry.MustRegister(dropNumbers{s.drops})
+		}
 	}
 	return s, nil
 }
@@ -209,6 +224,9 @@ func (s *server) run(ctx context.Context, front net.Listener) error {
 	var pollErr error
 	if s.poll {
 		work.Go(func() { pollErr = s.ingest.Poll(asking) })
+	}
+	if s.poll && s.drops != nil {
+		work.Go(func() { s.drops.Run(asking) })
 	}
 	work.Go(func() { s.listenToOthers(asking) })
 	if s.rebind != nil {
@@ -274,6 +292,7 @@ type stats struct {
 	Gateway       gateway.Stats   `json:"gateway"`
 	Carriers      []carrierStats  `json:"carriers"`
 	Unmapped      []unmappedStats `json:"unmappedCodes"`
+	Drops         []dropStats     `json:"drops"`
 	// NotTaken are the files of --carriers-dir that are not in force as they
 	// stand.
 	NotTaken []notTaken `json:"descriptionsNotTaken"`
@@ -319,7 +338,7 @@ type unmappedStats struct {
 func (s *server) stats() stats {
 	out := stats{
 		UptimeSeconds: s.wall.Now().Sub(s.began).Seconds(), TradeTime: s.trade.Now(), LogPosition: s.bell.Position(),
-		Gateway: s.gateway.Stats(), Carriers: []carrierStats{}, Unmapped: []unmappedStats{}, NotTaken: notTakenOf(s.catalog),
+		Gateway: s.gateway.Stats(), Carriers: []carrierStats{}, Unmapped: []unmappedStats{}, Drops: s.dropStats(), NotTaken: notTakenOf(s.catalog),
 	}
 	for _, c := range s.ingest.Stats() {
 		out.Carriers = append(out.Carriers, carrierStats{

@@ -51,6 +51,9 @@ type File struct {
 	Path string
 	// Accounts are the accounts at carriers, in the order of the file.
 	Accounts []Account
+	// Drops are the places in which carriers leave files, in the order of the
+	// file.
+	Drops []Drop
 
 	entries []entry // every other key of the file, in its order
 }
@@ -170,12 +173,19 @@ func Load(path string, env func(string) string, readFile func(string) ([]byte, e
 	}
 	l := loader{problems: found, env: env, readFile: readFile, folder: filepath.Dir(path)}
 	f := &File{Path: path}
+	var drops []entry
 	for _, e := range top {
-		if e.key == "accounts" {
+		switch e.key {
+		case "accounts":
 			f.Accounts = l.accounts(e)
-			continue
+		case "drops":
+			drops = append(drops, e)
+		default:
+			f.entries = append(f.entries, e)
 		}
-		f.entries = append(f.entries, e)
+	}
+	for _, e := range drops {
+		f.Drops = l.drops(e, f.Accounts)
 	}
 	if err := found.err(); err != nil {
 		return nil, err
@@ -183,7 +193,7 @@ func Load(path string, env func(string) string, readFile func(string) ([]byte, e
 	return f, nil
 }
 
-// loader turns the accounts section into accounts.
+// loader turns the sections of accounts and drops into them.
 type loader struct {
 	*problems
 	env      func(string) string

@@ -119,7 +119,7 @@ func check(node *kong.Node, outer []*kong.Flag, entries []entry, found *problems
 func known(node *kong.Node, flags []*kong.Flag) []string {
 	var all []string
 	if node.Type == kong.ApplicationNode {
-		all = append(all, "accounts")
+		all = append(all, "accounts", "drops")
 	}
 	for _, f := range flags {
 		if settable(f) {

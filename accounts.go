@@ -47,6 +47,17 @@ type binding struct {
 	http    *http.Client
 	wall    carriers.Clock
 	log     *slog.Logger
+	// gates hold calls to the accounts' quotas together with other replicas;
+	// nil leaves that to each adapter alone.
+	gates *ingest.Gates
+}
+
+// gate is the way out of an account; nil without gates.
+func (b binding) gate(spec *carriers.Spec, a *config.Account) *ingest.Gate {
+	if b.gates == nil {
+		return nil
+	}
+	return b.gates.Of(spec, a.Name, (*carriers.Quota)(a.Quota))
 }
 
 // bind makes the adapter of an account. The error names account and setting.
@@ -59,7 +70,11 @@ func (b binding) bind(a *config.Account) (carriers.Spec, carriers.Carrier, error
 	if err != nil {
 		return spec, nil, err
 	}
-	c, err := spec.New(carriers.Env{Account: a.Name, BaseURL: a.BaseURL, Settings: settings, HTTP: b.http, Wall: b.wall, Log: b.log.With("carrier", a.Carrier, "account", a.Name)})
+	env := carriers.Env{Account: a.Name, BaseURL: a.BaseURL, Settings: settings, HTTP: b.http, Wall: b.wall, Log: b.log.With("carrier", a.Carrier, "account", a.Name)}
+	if g := b.gate(&spec, a); g != nil {
+		env.Gate = g
+	}
+	c, err := spec.New(env)
 	if err != nil {
 		return spec, nil, fmt.Errorf("account %s: %w", a, err)
 	}
@@ -91,7 +106,7 @@ func (b binding) account(a *config.Account, merchantID func(name string) (string
 	if err != nil {
 		return ingest.Account{}, err
 	}
-	bound := ingest.Account{Name: a.Name, Endpoint: a.Endpoint, Spec: spec, Carrier: c}
+	bound := ingest.Account{Name: a.Name, Endpoint: a.Endpoint, Spec: spec, Carrier: c, Gate: b.gate(&spec, a)}
 	if a.Merchant != "" {
 		if bound.MerchantID, err = merchantID(a.Merchant); err != nil {
 			return ingest.Account{}, fmt.Errorf("account %s: %w", a, err)

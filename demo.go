@@ -161,7 +161,7 @@ func (p *play) open(ctx context.Context, key string) error {
 	}
 	// Quotas and tokens run on trade time, as the simulated carriers' do:
 	// a budget for a day is one for a simulated day.
-	b := binding{catalog: p.catalog, http: p.http, wall: p.trade, log: p.log}
+	b := binding{catalog: p.catalog, http: p.http, wall: p.trade, log: p.log, gates: ingest.NewGates(ingest.AloneBudgets(), p.trade, p.log)}
 	p.hooks = map[string]string{}
 	for _, name := range p.network.Carriers() {
 		a := &config.Account{
@@ -173,7 +173,7 @@ func (p *play) open(ctx context.Context, key string) error {
 			return errors.Join(err, p.ends.Close())
 		}
 		p.hooks[name] = a.Endpoint
-		p.accounts = append(p.accounts, ingest.Account{Name: a.Name, Endpoint: a.Endpoint, Spec: spec, Carrier: c, Source: parcel.SourceSimulator})
+		p.accounts = append(p.accounts, ingest.Account{Name: a.Name, Endpoint: a.Endpoint, Spec: spec, Carrier: c, Gate: b.gate(&spec, a), Source: parcel.SourceSimulator})
 	}
 	return nil
 }

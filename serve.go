@@ -47,7 +47,7 @@ func serve(ctx context.Context, con *console, log *slog.Logger, file *config.Fil
 		return err
 	}
 	defer s.Close()
-	b := binding{catalog: cat, http: newHTTPClient(), wall: con.wall, log: log}
+	b := binding{catalog: cat, http: newHTTPClient(), wall: con.wall, log: log, gates: ingest.NewGates(s, con.wall, log)}
 	cat.tell(log)
 	accounts, err := b.accounts(file, merchantIDs(ctx, s))
 	if err != nil {
@@ -232,6 +232,11 @@ func (s *server) run(ctx context.Context, front net.Listener) error {
 	if s.rebind != nil {
 		work.Go(func() { s.followCatalog(asking) })
 	}
+	work.Go(func() {
+		if err := s.ingest.Beat(asking); err != nil {
+			s.log.Debug("the last word about carriers was not written", "error", err)
+		}
+	})
 	context.AfterFunc(ctx, func() {
 		s.draining.Store(true)
 		s.log.Info("going down: no new work, what is under way may end", "within", s.drain)

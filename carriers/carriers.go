@@ -110,6 +110,10 @@ type Env struct {
 	HTTP *http.Client
 	// Wall runs tokens, pacing and deadlines.
 	Wall Clock
+	// Gate holds calls to the account's quota, together with every other
+	// process that calls through the account. Nil leaves the quota to the
+	// client alone.
+	Gate Gate
 	// Log never gets a secret or a number's owner.
 	Log *slog.Logger
 }

@@ -265,7 +265,7 @@ func (u *unit) nextFor(k parcel.NumberKey) time.Time {
 }
 
 func (t *payloadTask) settled(err error) {
-	t.g.counters.payload(t.payload.Carrier, t.payload.Source, err)
+	t.g.counters.payload(t.payload.Carrier, t.payload.Account, t.payload.Source, t.g.trade.Now(), err)
 	if err == nil && t.problem != nil {
 		t.g.log.Warn("payload kept but not fully read", "carrier", t.payload.Carrier, "payload", t.receipt.PayloadID, "error", t.problem)
 	}

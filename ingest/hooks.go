@@ -25,13 +25,13 @@ func (g *Ingest) Push(ctx context.Context, carrier, endpoint string, d carriers.
 	}
 	kind, err := v.Verify(d)
 	if err != nil {
-		g.counters.payload(carrier, parcel.SourceWebhook, err)
+		g.counters.payload(carrier, l.account.Name, parcel.SourceWebhook, g.trade.Now(), err)
 		g.log.Info("push refused", "carrier", carrier, "account", l.account.Name, "error", err)
 		return v.Reply(err)
 	}
 	p, err := l.stamp(parcel.Payload{Carrier: carrier, Kind: kind, ContentType: d.Header.Get("Content-Type"), Body: d.Body})
 	if err != nil {
-		g.counters.payload(carrier, parcel.SourceWebhook, err)
+		g.counters.payload(carrier, l.account.Name, parcel.SourceWebhook, g.trade.Now(), err)
 		return v.Reply(err)
 	}
 	p.Source = parcel.SourceWebhook
@@ -49,3 +49,7 @@ func (g *Ingest) Push(ctx context.Context, carrier, endpoint string, d carriers.
 	}
 	return v.Reply(nil)
 }
+
+// pushesAtOnce is how many pushes of one account are taken in at a time: one
+// carrier's flood waits for itself, and takes a bounded share of the writer.
+const pushesAtOnce = 16

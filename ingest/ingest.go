@@ -28,13 +28,15 @@ type Store interface {
 	Trackings(ctx context.Context, keys []parcel.NumberKey) (map[parcel.NumberKey]parcel.Tracking, error)
 	// Lease gives the right to ask for numbers to one replica at a time.
 	Lease(ctx context.Context, keys []parcel.NumberKey, now, until time.Time, token string) ([]parcel.NumberKey, error)
-	// LeaseDue leases numbers whose next look is due.
-	LeaseDue(ctx context.Context, now, until time.Time, token string, limit int, carriers []string) ([]parcel.Tracking, error)
+	// LeaseDue leases numbers of a carrier whose next look is due, by turns of
+	// their merchants where they are more than asked for.
+	LeaseDue(ctx context.Context, ask parcel.Due) (leased []parcel.Tracking, after string, err error)
 	// ShipmentOfEvent finds the shipment that an event of a merchant belongs
 	// to; ErrNotFound if there is none.
 	ShipmentOfEvent(ctx context.Context, merchantID, eventID string) (string, error)
 	// WalkPayloads calls fn for kept payloads, oldest first.
 	WalkPayloads(ctx context.Context, carrier string, since time.Time, fn func(parcel.Payload) error) error
+	Chronicle
 }
 
 // Tx is one open transaction.
@@ -60,6 +62,19 @@ type Tx interface {
 	AddPassings(ctx context.Context, rows []parcel.PassingDelta) error
 }
 
+// Chronicle is where replicas tell each other what they have seen of carriers.
+type Chronicle interface {
+	// PutBeats keeps what a replica has seen and drops what is older than old.
+	PutBeats(ctx context.Context, beats []parcel.CarrierBeat, old time.Time) error
+	// Beats reads what replicas wrote since then.
+	Beats(ctx context.Context, since time.Time) ([]parcel.CarrierBeat, error)
+	// AddGaps counts silences that ended, Gaps reads them.
+	AddGaps(ctx context.Context, gaps map[parcel.GapKey]parcel.Sketch) error
+	Gaps(ctx context.Context, key parcel.GapKey) (parcel.Sketch, error)
+	// CountDue tells how many numbers of a carrier are due, and since when.
+	CountDue(ctx context.Context, now time.Time, carrier string) (n int, oldest time.Time, err error)
+}
+
 // Bell is rung after each commit that logged something.
 type Bell interface{ Ring(position int64) }
 
@@ -74,6 +89,9 @@ type Account struct {
 	Endpoint string
 	Spec     carriers.Spec
 	Carrier  carriers.Carrier
+	// Gate is the one that Carrier was bound with; nil holds the plan to no
+	// budget.
+	Gate *Gate
 	// Source marks what comes through it; empty for the true door. The demo's
 	// accounts say SIMULATOR.
 	Source parcel.SourceKind
@@ -126,6 +144,7 @@ type Ingest struct {
 
 	unmapped unmapped
 	counters counters
+	habits   habits
 }
 
 // New starts an Ingest. Its goroutines end with Close.
@@ -167,6 +186,7 @@ func (g *Ingest) Close() error {
 	g.cancel()
 	g.work.Wait()
 	g.writer.close()
+	g.closeGates()
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,23 +16,84 @@ import (
 // Served is what a refresh did for a number.
 type Served = parcel.Served
 
-// lane is the way to one carrier account: it gathers numbers into batches of
-// the carrier's size and keeps the calls under way within bounds.
+// lane is the way to one carrier account: numbers wait in it for a call, by
+// turns of the merchants who want them, and people before the plan. It gathers
+// them into batches of the carrier's size and keeps the calls under way within
+// bounds, so that a carrier that hangs holds up its own numbers and no others.
 type lane struct {
 	g       *Ingest
 	account *Account
 	fetcher carriers.Fetcher // nil if it cannot be asked
-	slots   chan struct{}
+	doors   chan struct{}    // pushes being taken in
 
 	mu      sync.Mutex
-	waiting []*flight
-	pending bool // a dispatch is scheduled
+	queue   [2]turns // forPlan, forPeople
+	busy    [2]int   // calls under way
+	pending bool     // the gathering time runs
 }
 
 func newLane(g *Ingest, a *Account) *lane {
-	l := &lane{g: g, account: a, slots: make(chan struct{}, g.opts.Parallel)}
+	l := &lane{g: g, account: a, doors: make(chan struct{}, pushesAtOnce)}
 	l.fetcher, _ = a.Carrier.(carriers.Fetcher)
 	return l
+}
+
+// The bounds of a lane's queue: what people ask for beyond them is refused at
+// once. The plan leases no more than the lane takes.
+const (
+	maxQueue      = 4096
+	maxOwnerQueue = 1024
+)
+
+// turns are flights that wait, one queue a merchant: each takes from the next
+// merchant in turn. All flights cost the same, so that deficit round robin comes
+// down to one flight a turn.
+type turns struct {
+	order []string
+	by    map[string][]*flight
+	n     int
+}
+
+func (t *turns) push(fl *flight) {
+	if t.by == nil {
+		t.by = map[string][]*flight{}
+	}
+	if len(t.by[fl.owner]) == 0 {
+		t.order = append(t.order, fl.owner)
+	}
+	t.by[fl.owner] = append(t.by[fl.owner], fl)
+	t.n++
+}
+
+func (t *turns) pop() *flight {
+	owner := t.order[0]
+	t.order = t.order[1:]
+	mine := t.by[owner]
+	if len(mine) == 1 {
+		delete(t.by, owner)
+	} else {
+		t.by[owner] = mine[1:]
+		t.order = append(t.order, owner)
+	}
+	t.n--
+	return mine[0]
+}
+
+// remove takes a flight out, and tells whether it was there.
+func (t *turns) remove(fl *flight) bool {
+	mine := t.by[fl.owner]
+	i := slices.Index(mine, fl)
+	if i < 0 {
+		return false
+	}
+	t.n--
+	if len(mine) == 1 {
+		delete(t.by, fl.owner)
+		t.order = slices.DeleteFunc(t.order, func(o string) bool { return o == fl.owner })
+		return true
+	}
+	t.by[fl.owner] = slices.Delete(mine, i, i+1)
+	return true
 }
 
 // flight is one number being asked for; everyone who wants it waits for the
@@ -43,6 +105,8 @@ type flight struct {
 	notOlder time.Time
 	postcode string
 	leased   bool // the poller holds the lease already
+	owner    string
+	class    int // forPlan, forPeople; the lane's mu guards it once it waits
 	// Set before done closes.
 	tracking parcel.Tracking
 	served   Served
@@ -73,14 +137,19 @@ func (f *flights) land(fl *flight) {
 	close(fl.done)
 }
 
-// ask puts a flight into the lane. The batch leaves when it is full, or when
-// nobody has joined for the gathering time.
+// ask puts a flight into the lane. A batch leaves when it is full, or when
+// nobody has joined for the gathering time, as soon as a call may be made.
 func (l *lane) ask(fl *flight) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting = append(l.waiting, fl)
-	if len(l.waiting) >= l.batch() {
-		l.launch(l.take())
+	q := &l.queue[fl.class]
+	if fl.class == forPeople && (q.n >= maxQueue || len(q.by[fl.owner]) >= maxOwnerQueue) {
+		l.scatter([]*flight{fl})
+		return
+	}
+	q.push(fl)
+	if l.waiting() >= l.batch() {
+		l.dispatch()
 		return
 	}
 	if l.pending {
@@ -92,40 +161,78 @@ func (l *lane) ask(fl *flight) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.pending = false
-		for len(l.waiting) > 0 {
-			l.launch(l.take())
-		}
+		l.dispatch()
 	})
 	if !l.pending {
-		l.scatter(l.waiting)
-		l.waiting = nil
+		l.scatter(l.take(l.waiting()))
+	}
+}
+
+// hasten makes a planned flight that still waits one that a person waits for.
+func (l *lane) hasten(fl *flight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if fl.class == forPlan && l.queue[forPlan].remove(fl) {
+		fl.class = forPeople
+		l.queue[forPeople].push(fl)
+		if !l.pending {
+			l.dispatch()
+		}
 	}
 }
 
 func (l *lane) batch() int { return max(1, l.account.Spec.Batch) }
 
-// take cuts a batch; the caller holds mu.
-func (l *lane) take() []*flight {
-	n := min(len(l.waiting), l.batch())
-	batch := l.waiting[:n:n]
-	l.waiting = l.waiting[n:]
+// waiting is how many flights wait; the caller holds mu.
+func (l *lane) waiting() int { return l.queue[forPlan].n + l.queue[forPeople].n }
+
+// take cuts a batch: people first, and the plan fills what is left of it. The
+// caller holds mu.
+func (l *lane) take(most int) []*flight {
+	batch := make([]*flight, 0, min(most, l.waiting()))
+	for class := forPeople; class >= forPlan; class-- {
+		for len(batch) < most && l.queue[class].n > 0 {
+			batch = append(batch, l.queue[class].pop())
+		}
+	}
 	return batch
 }
 
-// launch flies a batch; the caller holds mu.
-func (l *lane) launch(batch []*flight) {
-	flies := l.g.begin(func() {
-		select {
-		case l.slots <- struct{}{}:
-			defer func() { <-l.slots }()
-		case <-l.g.ctx.Done():
-			l.scatter(batch)
+// mayCall tells whether a call of a class may begin: one way out is kept for
+// people, so that a carrier that answers slowly does not make them wait for the
+// plan. The caller holds mu.
+func (l *lane) mayCall(class int) bool {
+	most := l.g.opts.Parallel
+	if l.busy[forPlan]+l.busy[forPeople] >= most {
+		return false
+	}
+	return class == forPeople || l.busy[forPlan] < max(1, most-1)
+}
+
+// dispatch lets batches leave while calls may be made; the caller holds mu.
+func (l *lane) dispatch() {
+	for l.waiting() > 0 {
+		class := forPlan
+		if l.queue[forPeople].n > 0 {
+			class = forPeople
+		}
+		if !l.mayCall(class) || l.pending && l.waiting() < l.batch() {
 			return
 		}
-		l.fly(batch)
-	})
-	if !flies {
-		l.scatter(batch)
+		batch := l.take(l.batch())
+		l.busy[class]++
+		if !l.g.begin(func() {
+			defer func() {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				l.busy[class]--
+				l.dispatch()
+			}()
+			l.fly(batch, class)
+		}) {
+			l.busy[class]--
+			l.scatter(batch)
+		}
 	}
 }
 
@@ -148,10 +255,13 @@ func (l *lane) callLimit() time.Duration {
 
 // fly asks the carrier for a batch and lands what it says through the one road
 // in. Numbers that another replica is asking for are left to it.
-func (l *lane) fly(batch []*flight) {
+func (l *lane) fly(batch []*flight, class int) {
 	g := l.g
 	ctx, cancel := context.WithTimeout(g.ctx, l.callLimit())
 	defer cancel()
+	if class == forPeople {
+		ctx = carriers.Attended(ctx)
+	}
 
 	mine, theirs := l.lease(ctx, batch)
 	if len(mine) > 0 {
@@ -261,7 +371,7 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 	}
 	began := g.wall.Now()
 	payloads, err := l.fetch(ctx, queries)
-	g.counters.call(l.account.Spec.Name, len(queries), g.trade.Now(), g.wall.Now().Sub(began), err)
+	g.counters.call(l.account.Spec.Name, l.account.Name, len(queries), g.trade.Now(), g.wall.Now().Sub(began), err)
 
 	heard := map[string]bool{}
 	var later time.Duration
@@ -285,8 +395,18 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 		for k := range r.Results {
 			heard[r.Results[k].Number] = true
 		}
-		if receipts[0].Problem != nil {
-			err = errors.Join(err, receipts[0].Problem)
+		if problem := receipts[0].Problem; problem != nil {
+			err = errors.Join(err, problem)
+			g.counters.unread(l.account.Spec.Name, l.account.Name, g.trade.Now())
+			if l.account.Gate != nil && errors.Is(problem, parcel.ErrThrottled) {
+				// The carrier said so inside its answer, where no client looks.
+				var t *parcel.Throttled
+				wait := time.Duration(0)
+				if errors.As(problem, &t) {
+					wait = t.RetryAfter
+				}
+				l.account.Gate.Bar(wait)
+			}
 		}
 	}
 	l.land(&landing{lane: l, batch: batch, heard: heard, failure: err, later: later})
@@ -339,6 +459,9 @@ func (l *lane) land(t *landing) {
 	} else {
 		for i, fl := range t.batch {
 			fl.tracking, fl.served = t.found[i], parcel.ServedOwnCall
+			if t.unmade[i] {
+				fl.served = parcel.ServedNotAllowed
+			}
 		}
 	}
 	for _, fl := range t.batch {
@@ -360,8 +483,10 @@ type landing struct {
 	// later is when the carrier asks to be asked again: a ticket is being
 	// worked on, which is no trouble.
 	later time.Duration
-	// found is what is known after it, for each of the batch.
-	found []parcel.Tracking
+	// found is what is known after it, for each of the batch; unmade tells for
+	// which of them our own budget or the carrier's rest left no call.
+	found  []parcel.Tracking
+	unmade []bool
 }
 
 func (t *landing) weight() int { return len(t.batch) }
@@ -373,9 +498,26 @@ func (t *landing) needs(n *needs) {
 }
 
 func (t *landing) apply(u *unit) error {
-	t.found = make([]parcel.Tracking, len(t.batch))
+	t.found, t.unmade = make([]parcel.Tracking, len(t.batch)), make([]bool, len(t.batch))
 	for i, fl := range t.batch {
 		tr := &u.numbers[fl.key].Tracking
+		u.released = append(u.released, fl.key)
+		if !t.heard[fl.key.Number] && (errors.Is(t.failure, carriers.ErrSpent) || errors.Is(t.failure, carriers.ErrResting)) {
+			// Nothing was asked, so nothing is known: it stays due. Only who
+			// waits is told why.
+			t.unmade[i] = true
+			t.found[i] = *tr
+			t.found[i].LeasedUntil = time.Time{}
+			t.found[i].Trouble, t.found[i].RetryAt = troubleOf(t.failure), u.now.Add(t.lane.g.tradeFor(time.Minute))
+			var th *parcel.Throttled
+			if errors.As(t.failure, &th) {
+				t.found[i].RetryAt = u.now.Add(t.lane.g.tradeFor(th.RetryAfter))
+			}
+			if t.found[i].TroubleSince.IsZero() {
+				t.found[i].TroubleSince = u.now
+			}
+			continue
+		}
 		switch {
 		case t.heard[fl.key.Number]:
 		case t.failure == nil && t.later > 0:
@@ -390,7 +532,6 @@ func (t *landing) apply(u *unit) error {
 			t.lane.note(tr, cause, u.now)
 			u.trackings[fl.key] = struct{}{}
 		}
-		u.released = append(u.released, fl.key)
 		t.found[i] = *tr
 		t.found[i].LeasedUntil = time.Time{}
 	}
@@ -420,6 +561,8 @@ func (l *lane) note(t *parcel.Tracking, failure error, now time.Time) {
 // troubleOf is the kind of trouble behind an error.
 func troubleOf(err error) parcel.Trouble {
 	switch {
+	case errors.Is(err, carriers.ErrResting):
+		return parcel.TroubleCircuitOpen
 	case errors.Is(err, parcel.ErrThrottled):
 		return parcel.TroubleThrottled
 	case errors.Is(err, parcel.ErrDenied):

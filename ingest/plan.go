@@ -91,3 +91,146 @@ func afterFailure(now time.Time, failures int, retryAfter time.Duration) time.Ti
 }
 
 func clampDuration(d, low, high time.Duration) time.Duration { return min(max(d, low), high) }
+
+// worthOf is how much news of a number is wanted for a shipment that holds it.
+func worthOf(now time.Time, s *parcel.Shipment, t *parcel.Tracking, grace time.Duration) parcel.Worth {
+	j := &s.Journey
+	switch {
+	case j.Outcome != "":
+		return parcel.WorthLittle
+	case t.HeardAt.IsZero():
+		return parcel.WorthSoon // its history is still to tell
+	case t.Finding != parcel.FindingFound:
+		if now.Sub(t.WatchedAt) > grace {
+			return parcel.WorthLittle
+		}
+		return parcel.WorthMoving
+	case j.Milestone == parcel.MilestoneOutForDelivery:
+		return parcel.WorthToday
+	case j.Milestone == parcel.MilestoneLastMile, j.Milestone == parcel.MilestoneReadyForPickup:
+		return parcel.WorthNear
+	case j.Milestone == parcel.MilestoneDestinationArrived, j.Milestone == parcel.MilestoneCustomsCleared:
+		return parcel.WorthSoon
+	}
+	if last, ok := j.LatestEvent(); ok && now.Sub(last.Occurred.At) > longSilence {
+		return parcel.WorthLittle
+	}
+	return parcel.WorthMoving
+}
+
+// longSilence is after how long a parcel under way is looked at with what the
+// budget leaves over.
+const longSilence = 30 * 24 * time.Hour
+
+// graceOf is how long a carrier may know nothing of a fresh number.
+func (g *Ingest) graceOf(carrier string) time.Duration {
+	if s, ok := g.spec(carrier); ok && s.Grace > 0 {
+		return s.Grace
+	}
+	return parcel.DefaultGrace
+}
+
+// rank says in whose turn a number is asked for and how much its news is
+// wanted, and plans its next look by the lane's habit where that is known: of
+// the shipments that hold it now, what the most eager one wants counts.
+func (u *unit) rank(k parcel.NumberKey) {
+	st := u.numbers[k]
+	tr := &st.Tracking
+	var plain, adapted time.Time
+	worth, owned, first := parcel.WorthLittle, false, ""
+	for i := range st.Holders {
+		h := &st.Holders[i]
+		t := u.shipments[h.ShipmentID]
+		if t == nil || t.final || !h.Covers(u.now) {
+			continue
+		}
+		if first == "" {
+			first = h.MerchantID
+		}
+		owned = owned || h.MerchantID == tr.Owner
+		worth = max(worth, worthOf(u.now, t.now, tr, u.g.graceOf(k.Carrier)))
+		at := nextLook(u.now, t.now, tr)
+		plain, adapted = sooner(plain, at), sooner(adapted, u.adapt(t.now, tr, at))
+	}
+	if !owned {
+		tr.Owner = first
+	}
+	tr.Worth = worth
+	// Only a look that was planned by the plain rule: a ticket's or a failed
+	// call's next time stands.
+	if !plain.IsZero() && tr.NextAt.Equal(plain) {
+		tr.NextAt = adapted
+	}
+}
+
+// sooner is the earlier of two times, of which zero is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// adapt moves a planned look by the lane's habit: nothing usually comes in the
+// first half of a usual silence, so the look waits for half of what is left of
+// it; from then on until nearly all silences have ended it is as frequent as the
+// milestone allows, and rarer after that. The last mile is not put off: there a
+// buyer waits at the door.
+func (u *unit) adapt(s *parcel.Shipment, t *parcel.Tracking, at time.Time) time.Time {
+	j := &s.Journey
+	last, ok := j.LatestEvent()
+	if at.IsZero() || !ok || j.Outcome != "" || t.Finding != parcel.FindingFound || onlyPushed(j, t) ||
+		j.Milestone.Rank() >= parcel.MilestoneLastMile.Rank() {
+		return at
+	}
+	usual, late, ok := u.g.habits.of(parcel.GapKey{Carrier: last.Carrier, Lane: s.Lane(), Milestone: j.Milestone})
+	if !ok {
+		return at
+	}
+	budget, _ := parcel.Budget(j.Milestone, j.Outcome)
+	switch silence := u.now.Sub(last.Occurred.At); {
+	case silence < usual:
+		return u.now.Add(clampDuration((usual-silence)/2, budget, longestWait))
+	case silence < late:
+		return u.now.Add(budget)
+	}
+	return at
+}
+
+// gap is a silence that ended; lag is how long a scan took to come to us.
+type gap struct {
+	parcel.GapKey
+	length time.Duration
+}
+type lag struct {
+	carrier, account string
+	length           time.Duration
+}
+
+// listen notes what a shipment's new rows tell about how soon carriers speak.
+// Only what came while we were asking counts: a history told at once says
+// nothing about how long it was waited for.
+func (u *unit) listen(t *touched) {
+	for i := range t.rows {
+		e := &t.rows[i]
+		st := u.numbers[parcel.NumberKey{Carrier: e.Carrier, Number: e.Number}]
+		if st == nil || st.Tracking.WatchedAt.IsZero() || !e.Occurred.At.After(st.Tracking.WatchedAt) || e.Source == parcel.SourceFile {
+			continue
+		}
+		if d := e.ReceivedAt.Sub(e.Occurred.At); d >= 0 {
+			u.lags = append(u.lags, lag{e.Carrier, st.Tracking.Account, d})
+		}
+	}
+	if t.before == nil {
+		return
+	}
+	before, hadOne := t.before.Journey.LatestEvent()
+	now, hasOne := t.now.Journey.LatestEvent()
+	if !hadOne || !hasOne || len(t.rows) > 2 || t.before.Journey.Outcome != "" || !now.Occurred.At.After(before.Occurred.At) {
+		return
+	}
+	u.gaps = append(u.gaps, gap{
+		GapKey: parcel.GapKey{Carrier: before.Carrier, Lane: t.before.Lane(), Milestone: t.before.Journey.Milestone},
+		length: now.Occurred.At.Sub(before.Occurred.At),
+	})
+}

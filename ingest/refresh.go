@@ -48,7 +48,7 @@ func (g *Ingest) Refresh(ctx context.Context, ask parcel.RefreshAsk) ([]parcel.R
 			}
 		}
 		fl, joined := g.flights.board(key, func() *flight {
-			return &flight{key: key, done: make(chan struct{}), notOlder: notOlder, postcode: t.Postcode}
+			return &flight{key: key, done: make(chan struct{}), notOlder: notOlder, postcode: t.Postcode, owner: t.Owner, class: forPeople}
 		})
 		waits[i] = fl
 		out[i].Served = parcel.ServedWaitExpired
@@ -56,6 +56,7 @@ func (g *Ingest) Refresh(ctx context.Context, ask parcel.RefreshAsk) ([]parcel.R
 			l.ask(fl)
 		}
 		if joined {
+			l.hasten(fl)
 			out[i].Served = parcel.ServedJoinedCall
 		}
 	}
@@ -130,8 +131,8 @@ func (g *Ingest) Poll(ctx context.Context) error {
 	}
 }
 
-// pollLimit is how many numbers of a carrier one look leases; 0 if it cannot be
-// asked.
+// pollLimit is how many numbers of a carrier one look leases at most; 0 if it
+// cannot be asked.
 func (g *Ingest) pollLimit(r *roster, carrier string) int {
 	limit := 0
 	for _, l := range r.lanes[carrier] {
@@ -142,17 +143,27 @@ func (g *Ingest) pollLimit(r *roster, carrier string) int {
 	return min(limit, pollBatch)
 }
 
+// room is how many planned numbers a lane takes now: what its calls carry in
+// two rounds, or less where the account's budget does not last for them.
+func (l *lane) room() int {
+	if l.fetcher == nil {
+		return 0
+	}
+	calls := 2 * l.g.opts.Parallel
+	if l.account.Gate != nil {
+		calls = min(calls, l.account.Gate.room())
+	}
+	return min(calls*l.batch(), pollBatch)
+}
+
 func (g *Ingest) pollCarrier(ctx context.Context, name string) {
+	var turn pollTurn
 	for {
-		limit := g.pollLimit(g.roster.Load(), name)
-		if limit == 0 {
-			return
-		}
-		n, err := g.pollOnce(ctx, name, limit)
+		again, err := g.pollOnce(ctx, name, &turn)
 		if err != nil && ctx.Err() == nil {
 			g.log.Warn("cannot look for due numbers", "carrier", name, "error", err)
 		}
-		if n < limit || err != nil {
+		if !again || err != nil {
 			if g.wall.Sleep(ctx, g.opts.PollEvery) != nil {
 				return
 			}
@@ -169,33 +180,62 @@ const pollBatch = 500
 // time.
 const pollLease = 2 * time.Minute
 
-func (g *Ingest) pollOnce(ctx context.Context, carrier string, limit int) (int, error) {
-	now := g.trade.Now()
-	due, err := g.store.LeaseDue(ctx, now, now.Add(g.tradeFor(pollLease)), g.token, limit, []string{carrier})
-	if err != nil {
-		return 0, err
-	}
-	waits := make([]*flight, 0, len(due))
-	for i := range due {
-		t := due[i]
-		l := g.laneOf(&t)
-		if l == nil || l.fetcher == nil {
+// pollTurn is whose turn it is, by account.
+type pollTurn map[*lane]string
+
+// pollOnce asks for due numbers of a carrier, as many as its accounts may be
+// asked for, and waits for what comes of it. again tells that more may be due.
+func (g *Ingest) pollOnce(ctx context.Context, carrier string, turn *pollTurn) (again bool, err error) {
+	r := g.roster.Load()
+	lanes := r.lanes[carrier]
+	next := pollTurn{}
+	var waits []*flight
+	for _, l := range lanes {
+		limit := l.room()
+		next[l] = (*turn)[l]
+		if limit < 1 {
 			continue
 		}
-		fl, joined := g.flights.board(t.NumberKey, func() *flight {
-			return &flight{key: t.NumberKey, done: make(chan struct{}), postcode: t.Postcode, leased: true, tracking: t}
-		})
-		if !joined {
-			l.ask(fl)
+		now := g.trade.Now()
+		due := parcel.Due{Carrier: carrier, Now: now, Until: now.Add(g.tradeFor(pollLease)), Token: g.token, Limit: limit, After: next[l]}
+		if len(lanes) > 1 {
+			due.Room = func(owner string) int {
+				if g.accountFor(carrier, owner) != l {
+					return 0
+				}
+				return limit
+			}
 		}
-		waits = append(waits, fl)
+		var leased []parcel.Tracking
+		if leased, next[l], err = g.store.LeaseDue(ctx, due); err != nil {
+			break
+		}
+		again = again || len(leased) == limit
+		for i := range leased {
+			waits = append(waits, g.pollNumber(l, leased[i]))
+		}
 	}
+	*turn = next
 	for _, fl := range waits {
 		select {
 		case <-fl.done:
+			again = again && fl.served != parcel.ServedNotAllowed
 		case <-ctx.Done():
-			return len(due), ctx.Err()
+			return false, ctx.Err()
 		}
 	}
-	return len(due), nil
+	return again, err
+}
+
+func (g *Ingest) pollNumber(l *lane, t parcel.Tracking) *flight {
+	if own := g.laneOf(&t); own != nil && own.fetcher != nil {
+		l = own
+	}
+	fl, joined := g.flights.board(t.NumberKey, func() *flight {
+		return &flight{key: t.NumberKey, done: make(chan struct{}), postcode: t.Postcode, leased: true, tracking: t, owner: t.Owner, class: forPlan}
+	})
+	if !joined {
+		l.ask(fl)
+	}
+	return fl
 }

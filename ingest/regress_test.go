@@ -158,7 +158,7 @@ func (w *world) due(carrier string) []string {
 	w.t.Helper()
 	at := w.trade.Now()
 	defer w.trade.Advance(time.Microsecond)
-	got, err := w.store.LeaseDue(w.t.Context(), at, at.Add(time.Microsecond), "nobody", 100, []string{carrier})
+	got, _, err := w.store.LeaseDue(w.t.Context(), parcel.Due{Carrier: carrier, Now: at, Until: at.Add(time.Microsecond), Token: "nobody", Limit: 100})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"reflect"
@@ -74,7 +75,7 @@ func newRoster(g *Ingest, accounts []Account, before *roster) (*roster, error) {
 func sameAccount(a, b *Account) bool {
 	t := reflect.TypeOf(a.Carrier)
 	return t == reflect.TypeOf(b.Carrier) && t.Comparable() && a.Carrier == b.Carrier &&
-		a.Name == b.Name && a.MerchantID == b.MerchantID && a.Endpoint == b.Endpoint && a.Source == b.Source
+		a.Name == b.Name && a.MerchantID == b.MerchantID && a.Endpoint == b.Endpoint && a.Source == b.Source && a.Gate == b.Gate
 }
 
 // SetAccounts puts another set of carrier accounts in force at once: new ones,
@@ -131,4 +132,18 @@ func (g *Ingest) laneOf(t *parcel.Tracking) *lane {
 		return l
 	}
 	return g.accountFor(t.Carrier, "")
+}
+
+// closeGates gives back the calls that were leased and not made.
+func (g *Ingest) closeGates() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaseLimit)
+	defer cancel()
+	for _, l := range g.roster.Load().byName {
+		if l.account.Gate == nil {
+			continue
+		}
+		if err := l.account.Gate.Close(ctx); err != nil {
+			g.log.Warn("cannot give back calls that were not made; they count until the window is over", "carrier", l.account.Spec.Name, "account", l.account.Name, "error", err)
+		}
+	}
 }

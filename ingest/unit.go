@@ -77,6 +77,8 @@ type unit struct {
 	lateNumbers []parcel.NumberKey // got a holder in this batch
 	released    []parcel.NumberKey // asked for, and landed
 	unmapped    map[[3]string]parcel.Unmapped
+	gaps        []gap // silences that ended
+	lags        []lag // how long scans took to come to us
 	// broken is set where the transaction itself failed: nothing of the batch
 	// can be saved.
 	broken error
@@ -403,6 +405,7 @@ func (u *unit) flush() (last int64, err error) {
 		cohorts = append(cohorts, parcel.CohortDeltas(t.before, t.now)...)
 		passings = append(passings, parcel.PassingDeltas(t.before, t.now)...)
 		u.plan(t)
+		u.listen(t)
 	}
 	if len(u.holders) > 0 {
 		if err := u.tx.PutHolders(u.ctx, u.holders); err != nil {
@@ -442,6 +445,7 @@ func (u *unit) flush() (last int64, err error) {
 	if len(u.trackings) > 0 {
 		rows := make([]parcel.Tracking, 0, len(u.trackings))
 		for _, k := range slices.SortedFunc(maps.Keys(u.trackings), parcel.NumberKey.Compare) {
+			u.rank(k)
 			rows = append(rows, u.numbers[k].Tracking)
 		}
 		if err := u.tx.PutTrackings(u.ctx, rows); err != nil {

@@ -107,7 +107,7 @@ func (w *world) start(accounts []ingest.Account) *ingest.Ingest {
 }
 
 // credentials are the settings without which an adapter cannot ask or verify.
-var credentials = []string{"client_id", "client_secret", "push_credential", "secret", "provider_id", "pull_api", "user", "access_code", "postage_card", "login", "password", "token", "api_key", "account_number"}
+var credentials = []string{"client_id", "client_secret", "push_credential", "secret", "provider_id", "pull_api", "user", "access_code", "postage_card", "login", "password", "token", "api_key", "account_number", "access_key"}
 
 // writers is how many transactions a database takes at once, as package main
 // has it.

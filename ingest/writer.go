@@ -181,8 +181,9 @@ func (w *writer) commit(batch []queued) (errs []error, err error) {
 	ctx := context.WithoutCancel(batch[0].ctx)
 	errs = make([]error, len(batch))
 	var last int64
+	var u *unit
 	err = w.g.store.Update(ctx, func(ctx context.Context, tx Tx) error {
-		u := newUnit(w.g, ctx, tx)
+		u = newUnit(w.g, ctx, tx)
 		n := newNeeds()
 		for _, q := range batch {
 			q.task.needs(n)
@@ -203,6 +204,7 @@ func (w *writer) commit(batch []queued) (errs []error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("ingest: write: %w", err)
 	}
+	w.g.heard(u)
 	if last > 0 && w.g.bell != nil {
 		w.g.bell.Ring(last)
 	}

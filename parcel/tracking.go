@@ -61,6 +61,58 @@ type Tracking struct {
 	NextAt time.Time
 	// LeasedUntil is set while some replica asks.
 	LeasedUntil time.Time
+	// Owner is the merchant in whose turn it is asked for: the first who
+	// registered it. Empty if nobody did.
+	Owner string
+	// Worth is how much news of it is wanted where not all can be asked for.
+	Worth Worth
+}
+
+// Worth orders numbers that are due where the carrier may not be asked for all
+// of them. Each step may be later than the one above it by so much, and no more:
+// see [Worth.Slack].
+type Worth int
+
+// The worths.
+const (
+	WorthLittle Worth = iota // ended, unknown beyond its grace, or silent for long
+	WorthMoving              // under way
+	WorthSoon                // in the country of destination, or never heard of yet
+	WorthNear                // in the last mile, or waiting to be picked up
+	WorthToday               // out for delivery
+)
+
+// Slack is how late a number of this worth may be looked at before it counts as
+// much as one that is due this moment and out for delivery.
+func (w Worth) Slack() time.Duration {
+	switch w {
+	case WorthToday:
+		return 0
+	case WorthNear:
+		return time.Hour
+	case WorthSoon:
+		return 2 * time.Hour
+	case WorthMoving:
+		return 6 * time.Hour
+	default:
+		return 24 * time.Hour
+	}
+}
+
+// Due asks for numbers of a carrier whose planned look is due.
+type Due struct {
+	Carrier string
+	// Now is the moment; numbers are leased until Until under Token.
+	Now, Until time.Time
+	Token      string
+	// Limit is the most numbers.
+	Limit int
+	// Room is how many numbers of a merchant may be asked for; nil is any
+	// number of everyone's. It is called once for each merchant of a look.
+	Room func(owner string) int
+	// After is the merchant at whom the last look ended: this one begins with
+	// the next.
+	After string
 }
 
 // Health is whether our knowledge is alive: computed when asked, never stored.
@@ -92,6 +144,18 @@ type Habits struct {
 	Gap time.Duration
 	// Border is the same for the way between two carriers or countries.
 	Border time.Duration
+	// Grace is how long a carrier usually knows nothing of a fresh number; nil
+	// or 0 is [DefaultGrace].
+	Grace func(carrier string) time.Duration
+}
+
+func (h *Habits) grace(carrier string) time.Duration {
+	if h.Grace != nil {
+		if d := h.Grace(carrier); d > 0 {
+			return d
+		}
+	}
+	return DefaultGrace
 }
 
 // The defaults, by the trade's experience of parcels leaving China: labels are
@@ -175,9 +239,9 @@ func (t *Tracking) Freshness(now time.Time, m Milestone, o Outcome, maxAge time.
 	}
 }
 
-// notFoundGrace is how long "unknown number" is normal: a label made today is
-// often not in the carrier's system for days.
-const notFoundGrace = 72 * time.Hour
+// DefaultGrace is how long "unknown number" is normal where the carrier's own
+// grace is not known: a label made today is often not in its system for days.
+const DefaultGrace = 72 * time.Hour
 
 // downAfter is how long a carrier may fail before its silence counts as its
 // own: a short outage is hidden by the age of what is known.
@@ -199,7 +263,8 @@ func (s *Shipment) HealthAt(now time.Time, open []Tracking, habits Habits) Healt
 		case t.Trouble != "" && t.Trouble != TroubleNumberUnknown && !t.TroubleSince.IsZero() && now.Sub(t.TroubleSince) > downAfter:
 			down = true
 		case t.Finding == FindingUnknown:
-			unknown = true
+			// One that may still be on its way into the system says nothing yet.
+			unknown = unknown || now.Sub(s.RegisteredAt) > h.grace(t.Carrier)
 		case !t.NextAt.IsZero():
 			// Looks at a silent parcel are planned far apart: what counts is
 			// that a planned one is overdue.
@@ -211,7 +276,7 @@ func (s *Shipment) HealthAt(now time.Time, open []Tracking, habits Habits) Healt
 	case down:
 		return HealthSourceDown
 	case !any || last.Code.Proves().Rank() <= MilestoneRegistered.Rank() && j.Milestone.Rank() <= MilestoneRegistered.Rank():
-		if unknown && now.Sub(s.RegisteredAt) > notFoundGrace {
+		if unknown {
 			return HealthNotFound
 		}
 		if now.Sub(s.RegisteredAt) <= h.FirstScan {

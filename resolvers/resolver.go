@@ -30,6 +30,10 @@ type Ingest interface {
 	Retract(ctx context.Context, merchantID string, c parcel.Correction) (parcel.Reported, error)
 	ChangeNumber(ctx context.Context, merchantID string, c parcel.NumberChange) (parcel.Registered, string, error)
 	Refresher
+	// Habits are the usual gaps where a shipment stands, from memory.
+	Habits(s *parcel.Shipment) parcel.Habits
+	// Statuses tells how it stands with each carrier account, by all replicas.
+	Statuses(ctx context.Context) ([]parcel.AccountStatus, error)
 }
 
 // Refresher asks carriers. What it brings is in the store when it returns.
@@ -118,5 +122,5 @@ func (dictionary) Language(tag string) view.Language { return words.For(tag) }
 // lens is how a request looks at this moment.
 func (r *Resolver) lens(ctx context.Context) *view.Lens {
 	v := graph.ViewerFrom(ctx)
-	return &view.Lens{Now: r.Trade.Now().UTC(), Viewer: v, Locale: v.Locale, Words: dictionary{}, Cursors: r.cursors, Carriers: r.carriers}
+	return &view.Lens{Now: r.Trade.Now().UTC(), Viewer: v, Locale: v.Locale, Words: dictionary{}, Cursors: r.cursors, Carriers: r.carriers, Habits: r.Ingest.Habits}
 }

@@ -191,7 +191,7 @@ func BenchmarkLeaseDue(b *testing.B) {
 	eachShelf(b, func(b *testing.B, s *storage.Store, _ []storagetest.Parcel) {
 		now := storagetest.Epoch
 		for b.Loop() {
-			got, err := s.LeaseDue(b.Context(), now, now.Add(time.Minute), "bench", 50, nil)
+			got, _, err := s.LeaseDue(b.Context(), parcel.Due{Carrier: "cainiao", Now: now, Until: now.Add(time.Minute), Token: "bench", Limit: 50})
 			if err != nil || len(got) != 50 {
 				b.Fatal(len(got), err)
 			}

@@ -14,20 +14,20 @@ import (
 
 const (
 	keyCols         = "carrier text, number text"
-	trackingColumns = "n.carrier, n.number, n.account, n.postcode, n.watched_at, n.heard_at, n.heard_by, n.finding, n.trouble, n.trouble_since, n.retry_at, n.failures, n.next_at, n.leased_until"
+	trackingColumns = "n.carrier, n.number, n.account, n.postcode, n.watched_at, n.heard_at, n.heard_by, n.finding, n.trouble, n.trouble_since, n.retry_at, n.failures, n.next_at, n.leased_until, n.owner, n.worth"
 
 	// RETURNING knows a table by its own name only.
-	returningTracking = "RETURNING numbers.carrier, numbers.number, numbers.account, numbers.postcode, numbers.watched_at, numbers.heard_at, numbers.heard_by, numbers.finding, numbers.trouble, numbers.trouble_since, numbers.retry_at, numbers.failures, numbers.next_at, numbers.leased_until"
+	returningTracking = "RETURNING numbers.carrier, numbers.number, numbers.account, numbers.postcode, numbers.watched_at, numbers.heard_at, numbers.heard_by, numbers.finding, numbers.trouble, numbers.trouble_since, numbers.retry_at, numbers.failures, numbers.next_at, numbers.leased_until, numbers.owner, numbers.worth"
 
-	insertNumbers = `INSERT INTO numbers (carrier, number, account, postcode, watched_at, heard_at, heard_by, finding, trouble, trouble_since, retry_at, failures, next_at, leased_until, lease_token)
-SELECT v.carrier, v.number, '', '', 0, 0, '', '', '', 0, 0, 0, 0, 0, '' FROM {rows} WHERE true ON CONFLICT DO NOTHING`
+	insertNumbers = `INSERT INTO numbers (carrier, number, account, postcode, watched_at, heard_at, heard_by, finding, trouble, trouble_since, retry_at, failures, next_at, leased_until, lease_token, owner, worth)
+SELECT v.carrier, v.number, '', '', 0, 0, '', '', '', 0, 0, 0, 0, 0, '', '', 0 FROM {rows} WHERE true ON CONFLICT DO NOTHING`
 	lockNumbers   = `SELECT ` + trackingColumns + ` FROM numbers n WHERE (n.carrier, n.number) IN (SELECT v.carrier, v.number FROM {rows}) ORDER BY n.carrier, n.number FOR UPDATE`
 	readNumbers   = `SELECT ` + trackingColumns + ` FROM numbers n WHERE (n.carrier, n.number) IN (SELECT v.carrier, v.number FROM {rows})`
 	holdersByKey  = `SELECT h.carrier, h.number, h.merchant_id, h.shipment_id, h.since, h.until FROM holders h WHERE (h.carrier, h.number) IN (SELECT v.carrier, v.number FROM {rows})`
 	upsertHolders = `INSERT INTO holders (carrier, number, shipment_id, merchant_id, since, until) SELECT * FROM {rows} WHERE true
 ON CONFLICT (carrier, number, shipment_id) DO UPDATE SET since = excluded.since, until = excluded.until`
 
-	putTrackingCols = "carrier text, number text, account text, postcode text, watched_at bigint, heard_at bigint, heard_by text, finding text, trouble text, trouble_since bigint, retry_at bigint, failures bigint, next_at bigint"
+	putTrackingCols = "carrier text, number text, account text, postcode text, watched_at bigint, heard_at bigint, heard_by text, finding text, trouble text, trouble_since bigint, retry_at bigint, failures bigint, next_at bigint, owner text, worth bigint"
 	// What a carrier said later is not undone by the landing of an earlier
 	// answer, and a number is first watched once.
 	updateTracking = `UPDATE numbers SET account = v.account, postcode = v.postcode,
@@ -35,7 +35,7 @@ ON CONFLICT (carrier, number, shipment_id) DO UPDATE SET since = excluded.since,
 	heard_by = CASE WHEN numbers.heard_at > v.heard_at THEN numbers.heard_by ELSE v.heard_by END,
 	finding = CASE WHEN numbers.heard_at > v.heard_at THEN numbers.finding ELSE v.finding END,
 	heard_at = CASE WHEN numbers.heard_at > v.heard_at THEN numbers.heard_at ELSE v.heard_at END,
-	trouble = v.trouble, trouble_since = v.trouble_since, retry_at = v.retry_at, failures = v.failures, next_at = v.next_at`
+	trouble = v.trouble, trouble_since = v.trouble_since, retry_at = v.retry_at, failures = v.failures, next_at = v.next_at, owner = v.owner, worth = v.worth`
 	updateTrackings = updateTracking + ` FROM {rows} WHERE numbers.carrier = v.carrier AND numbers.number = v.number`
 	releaseLeases   = `UPDATE numbers SET leased_until = 0, lease_token = '' FROM {rows}
 WHERE numbers.carrier = v.carrier AND numbers.number = v.number AND numbers.lease_token = v.token`
@@ -49,20 +49,6 @@ WHERE numbers.carrier = v.carrier AND numbers.number = v.number AND numbers.leas
 	WHERE n.leased_until <= v.now OR n.lease_token = v.token ORDER BY n.carrier, n.number{lock}) AS t
 WHERE numbers.carrier = t.carrier AND numbers.number = t.number
 RETURNING numbers.carrier, numbers.number`
-
-	leaseDue = `UPDATE numbers SET leased_until = ?, lease_token = ? FROM
-	(SELECT d.carrier, d.number FROM numbers d WHERE d.next_at > 0 AND d.next_at <= ? AND d.leased_until <= ?
-	ORDER BY d.next_at LIMIT ? FOR UPDATE SKIP LOCKED) AS t
-WHERE numbers.carrier = t.carrier AND numbers.number = t.number
-` + returningTracking
-	// For chosen carriers each one's own end of the index is read, so that a
-	// carrier that may not be asked cannot hide the others' numbers behind its
-	// own.
-	leaseDueOfCarrier = `UPDATE numbers SET leased_until = ?, lease_token = ? FROM
-	(SELECT d.carrier, d.number FROM numbers d WHERE d.carrier = ? AND d.next_at > 0 AND d.next_at <= ? AND d.leased_until <= ?
-	ORDER BY d.next_at LIMIT ? FOR UPDATE SKIP LOCKED) AS t
-WHERE numbers.carrier = t.carrier AND numbers.number = t.number
-` + returningTracking
 )
 
 // sorted gives keys in the one order in which numbers are locked, each once.
@@ -83,7 +69,7 @@ func scanTracking(rows *sql.Rows) (parcel.Tracking, error) {
 	var t parcel.Tracking
 	var watched, heard, since, retry, next, leased int64
 	err := rows.Scan(&t.Carrier, &t.Number, &t.Account, &t.Postcode, &watched, &heard, &t.HeardBy, &t.Finding, &t.Trouble,
-		&since, &retry, &t.Failures, &next, &leased)
+		&since, &retry, &t.Failures, &next, &leased, &t.Owner, &t.Worth)
 	t.WatchedAt, t.HeardAt, t.TroubleSince = instant(watched), instant(heard), instant(since)
 	t.RetryAt, t.NextAt, t.LeasedUntil = instant(retry), instant(next), instant(leased)
 	return t, err
@@ -164,7 +150,7 @@ func lastOf[T any](rows []T, same func(a, b T) bool) []T {
 func putTracking(t *parcel.Tracking, row []any) {
 	for i, v := range [...]any{
 		t.Carrier, column(t.Number), t.Account, column(t.Postcode), micros(t.WatchedAt), micros(t.HeardAt), string(t.HeardBy),
-		string(t.Finding), string(t.Trouble), micros(t.TroubleSince), micros(t.RetryAt), int64(t.Failures), micros(t.NextAt),
+		string(t.Finding), string(t.Trouble), micros(t.TroubleSince), micros(t.RetryAt), int64(t.Failures), micros(t.NextAt), t.Owner, int64(t.Worth),
 	} {
 		row[i] = v
 	}
@@ -238,54 +224,6 @@ func (s *Store) Lease(ctx context.Context, keys []parcel.NumberKey, now, until t
 	}
 	slices.SortFunc(granted, parcel.NumberKey.Compare)
 	return granted, nil
-}
-
-// LeaseDue leases up to limit numbers whose next planned look is at now or
-// before, the longest overdue first, and returns them with the lease set.
-// carriers restricts them; nil is all. Replicas that ask at once get different
-// numbers. The cost grows with limit, not with the number of numbers.
-func (s *Store) LeaseDue(ctx context.Context, now, until time.Time, token string, limit int, carriers []string) ([]parcel.Tracking, error) {
-	const op = "lease due"
-	if token == "" || !until.After(now) || limit < 1 {
-		return nil, fmt.Errorf("storage: %s: no token, no time or no limit: %w", op, parcel.ErrInvalid)
-	}
-	// Most looks find nothing due, and a look should not cost a transaction.
-	var due int
-	err := s.reading().row(ctx, op, `SELECT count(*) FROM (SELECT 1 FROM numbers WHERE next_at > 0 AND next_at <= ? AND leased_until <= ? LIMIT 1) AS due`, []any{micros(now), micros(now)}, &due)
-	if err != nil || due == 0 {
-		return nil, err
-	}
-	var out []parcel.Tracking
-	err = s.Update(ctx, func(ctx context.Context, tx *Tx) error {
-		out = nil
-		keep := func(rows *sql.Rows) error {
-			t, err := scanTracking(rows)
-			out = append(out, t)
-			return err
-		}
-		if carriers == nil {
-			return tx.query(ctx, op, leaseDue, keep, micros(until), token, micros(now), micros(now), int64(limit))
-		}
-		// A fair share each, so that one carrier's backlog leaves room.
-		for i, carrier := range carriers {
-			left := len(carriers) - i
-			share := (limit - len(out) + left - 1) / left
-			if share < 1 {
-				break
-			}
-			if err := tx.query(ctx, op, leaseDueOfCarrier, keep, micros(until), token, carrier, micros(now), micros(now), int64(share)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(out, func(a, b parcel.Tracking) int {
-		return cmp.Or(a.NextAt.Compare(b.NextAt), a.NumberKey.Compare(b.NumberKey))
-	})
-	return out, nil
 }
 
 // SaveTrackings stores what came of asking where there was nothing to land

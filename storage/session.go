@@ -94,7 +94,7 @@ func (s *Store) text(portable string) string {
 	default:
 		t = strings.NewReplacer(
 			"= ANY(?)", "IN (SELECT value FROM json_each(?))",
-			" FOR UPDATE SKIP LOCKED", "", " FOR UPDATE", "",
+			" FOR UPDATE SKIP LOCKED", "", " FOR UPDATE OF d SKIP LOCKED", "", " FOR UPDATE", "",
 		).Replace(portable)
 	}
 	// Texts of filters have no end, but each is as long as it is cheap to make.

@@ -53,25 +53,27 @@ func (b *breaker) enter(now time.Time) (permit, bool) {
 }
 
 // leave reports how the call went; opened tells whether that put the carrier
-// to rest.
-func (p permit) leave(v verdict, now time.Time) (opened bool) {
+// to rest, closed whether it ended its rest.
+func (p permit) leave(v verdict, now time.Time) (opened, closed bool) {
 	b := p.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p.trial {
 		b.trial = false
 	} else if b.open {
-		return false // began before the door closed: the trial decides, not this
+		return false, false // began before the door closed: the trial decides, not this
 	}
 	switch v {
 	case worked:
+		closed = b.open
 		b.open, b.failures = false, 0
 	case failed:
 		b.failures++
 		if p.trial || b.failures >= breakerFailures {
-			opened = !b.open
+			// A trial that failed begins the rest anew.
+			opened = true
 			b.open, b.openedAt = true, now
 		}
 	}
-	return opened
+	return opened, closed
 }

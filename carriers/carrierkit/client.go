@@ -62,6 +62,7 @@ type Client struct {
 	log     *slog.Logger
 	opts    Options
 	pacer   *pacer
+	gate    carriers.Gate // nil: the pacer alone holds to the quota
 	breaker breaker
 }
 
@@ -83,7 +84,11 @@ func NewClient(env carriers.Env, opts Options) *Client {
 		guarded.Timeout = 0
 		c.http = &guarded
 	}
-	c.pacer = newPacer(opts.Quota)
+	if c.gate = env.Gate; c.gate != nil {
+		c.pacer = newPacer(carriers.Quota{})
+	} else {
+		c.pacer = newPacer(opts.Quota)
+	}
 	return c
 }
 
@@ -151,7 +156,7 @@ func (c *Client) Do(ctx context.Context, build func() (*http.Request, error)) (*
 func (c *Client) try(ctx context.Context, build func() (*http.Request, error)) (resp *Response, again bool, err error) {
 	permit, ok := c.breaker.enter(c.wall.Now())
 	if !ok {
-		return nil, false, fmt.Errorf("at rest after failures: %w", parcel.ErrUnavailable)
+		return nil, false, carriers.ErrResting
 	}
 	req, err := c.turn(ctx, build)
 	if err != nil {
@@ -160,7 +165,13 @@ func (c *Client) try(ctx context.Context, build func() (*http.Request, error)) (
 	}
 	started := c.wall.Now()
 	resp, verdict, err := c.send(ctx, req)
-	if opened := permit.leave(verdict, c.wall.Now()); opened {
+	opened, closed := permit.leave(verdict, c.wall.Now())
+	if c.gate != nil && opened {
+		c.gate.Rest(c.wall.Now().Add(breakerRest))
+	} else if c.gate != nil && closed {
+		c.gate.Rest(time.Time{})
+	}
+	if opened && !permit.trial {
 		c.log.WarnContext(ctx, "carrier keeps failing, calls rest", "host", req.URL.Host, "rest", breakerRest, "error", err)
 	}
 	attrs := []any{"method", cmp.Or(req.Method, http.MethodGet), "host", req.URL.Host, "took", c.wall.Now().Sub(started)}
@@ -181,6 +192,11 @@ func (c *Client) turn(ctx context.Context, build func() (*http.Request, error)) 
 	wait, ok := c.pacer.reserve(c.wall.Now(), longestWait(ctx))
 	if !ok {
 		return nil, &parcel.Throttled{RetryAfter: wait}
+	}
+	if c.gate != nil {
+		if err := c.gate.Enter(ctx, c.opts.Quota); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.wall.Sleep(ctx, wait); err != nil {
 		return nil, err
@@ -229,11 +245,17 @@ func (c *Client) judge(r *Response, host string) (*Response, verdict, error) {
 	switch {
 	case r.Status == http.StatusTooManyRequests:
 		c.pacer.bar(c.wall.Now(), retryAfter)
+		if c.gate != nil {
+			c.gate.Bar(retryAfter)
+		}
 		return refuse(neither, &parcel.Throttled{RetryAfter: retryAfter})
 	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden && !page:
 		return refuse(neither, parcel.ErrDenied)
 	case r.Status >= 500, r.Status == http.StatusRequestTimeout:
 		c.pacer.bar(c.wall.Now(), retryAfter)
+		if c.gate != nil && retryAfter > 0 {
+			c.gate.Bar(retryAfter)
+		}
 		return refuse(failed, parcel.ErrUnavailable)
 	case page:
 		return nil, failed, fmt.Errorf("%s: status %d: %w: %w", host, r.Status, errPage, parcel.ErrUnavailable)

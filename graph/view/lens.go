@@ -57,6 +57,9 @@ type Lens struct {
 	Cursors *graph.Cursors
 	// Carriers are those that this deployment has adapters for.
 	Carriers *Directory
+	// Habits are the usual gaps where a shipment stands; nil goes by the
+	// defaults.
+	Habits func(*parcel.Shipment) parcel.Habits
 }
 
 // Text is text for people.

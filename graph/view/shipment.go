@@ -207,7 +207,11 @@ func (s *Shipment) Health() parcel.Health {
 	for t := range s.open() {
 		open = append(open, *t)
 	}
-	return s.s.HealthAt(s.now, open, parcel.Habits{})
+	var habits parcel.Habits
+	if s.lens.Habits != nil {
+		habits = s.lens.Habits(s.s)
+	}
+	return s.s.HealthAt(s.now, open, habits)
 }
 
 // Custody says who holds it.

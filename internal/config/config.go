@@ -16,6 +16,9 @@
 //	    settings:
 //	      client_id: MILEPOST
 //	      client_secret_env: UPS_SECRET
+//	    quota:                       # by contract; the adapter's own if left out
+//	      calls: 20000
+//	      window: 24h
 //
 // Values are taken as they are written, so that an account number keeps its
 // leading zeros. Nothing in this package prints the value of a setting.
@@ -29,7 +32,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -77,9 +82,22 @@ type Account struct {
 	// _env or _file in the file stand here without that ending, with the
 	// value read from the environment or from the file. Never nil after Load.
 	Settings Settings
+	// Quota is how much the contract with the carrier lets us ask through this
+	// account, in the place of what the adapter knows; nil leaves it as it is.
+	Quota *Quota
 	// Line is where in the file the account begins, 0 if it was not read
 	// from one.
 	Line int
+}
+
+// Quota is how much a carrier lets us ask. A limit that is not given is none.
+type Quota struct {
+	// PerSecond and Burst pace calls.
+	PerSecond float64
+	Burst     int
+	// Calls in Window is the budget; both are given or neither.
+	Calls  int
+	Window time.Duration
 }
 
 // Problem is a mistake in a configuration file. [Load] and the resolver
@@ -243,13 +261,15 @@ func (l *loader) account(item value) (Account, bool) {
 		"carrier": &a.Carrier, "name": &a.Name, "merchant": &a.Merchant,
 		"base_url": &a.BaseURL, "endpoint": &a.Endpoint,
 	}
-	known := []string{"base_url", "carrier", "endpoint", "merchant", "name", "settings"}
+	known := []string{"base_url", "carrier", "endpoint", "merchant", "name", "quota", "settings"}
 	for _, e := range item.entries {
 		key := strings.ReplaceAll(e.key, "-", "_")
 		to, isText := texts[key]
 		switch {
 		case key == "settings":
 			l.settings(a.Settings, e)
+		case key == "quota":
+			a.Quota = l.quota(e)
 		case !isText:
 			l.add(e.line, "unknown key %q%s", e.key, suggest(e.key, known))
 		case e.value.kind == text:
@@ -271,6 +291,80 @@ func (l *loader) account(item value) (Account, bool) {
 		l.add(item.line, "endpoint must be 8 to 128 of the characters a-z A-Z 0-9 - _")
 	}
 	return a, len(l.all) == before
+}
+
+// What a quota may be. A rate below a call in ten days, or a window above a
+// quarter, is a slip of the pen.
+const (
+	slowestRate   = 1e-6
+	fastestRate   = 10_000
+	maxBurst      = 10_000
+	maxCalls      = 1_000_000_000
+	longestWindow = 92 * 24 * time.Hour
+)
+
+// quota reads the quota of an account.
+func (l *loader) quota(e entry) *Quota {
+	if e.value.kind != section {
+		if e.value.kind != nothing {
+			l.add(e.line, "quota must have keys and values, such as calls: 500 and window: 24h")
+		}
+		return nil
+	}
+	q := &Quota{}
+	lines := map[string]int{}
+	known := []string{"burst", "calls", "per_second", "window"}
+	for _, f := range e.value.entries {
+		key := strings.ReplaceAll(f.key, "-", "_")
+		if !slices.Contains(known, key) {
+			l.add(f.line, "unknown key %q in quota%s", f.key, suggest(f.key, known))
+			continue
+		}
+		if f.value.kind != text {
+			l.add(f.line, "quota: %s must be a single value", f.key)
+			continue
+		}
+		lines[key] = f.line
+		given := f.value.text
+		switch key {
+		case "per_second":
+			v, err := strconv.ParseFloat(given, 64)
+			if err != nil || !(v >= slowestRate && v <= fastestRate) {
+				l.add(f.line, "quota: per_second must be a number of calls above 0 and at most %d, such as 5 or 0.2", fastestRate)
+			}
+			q.PerSecond = v
+		case "burst":
+			q.Burst = l.count(f, maxBurst)
+		case "calls":
+			q.Calls = l.count(f, maxCalls)
+		case "window":
+			v, err := time.ParseDuration(given)
+			if err != nil || v < time.Second || v > longestWindow {
+				l.add(f.line, "quota: window must be a time from 1s to %dh, such as 1h or 24h", int(longestWindow.Hours()))
+			}
+			q.Window = v
+		}
+	}
+	switch {
+	case lines["calls"] > 0 && lines["window"] == 0:
+		l.add(lines["calls"], "quota: calls needs a window beside it, such as window: 24h")
+	case lines["window"] > 0 && lines["calls"] == 0:
+		l.add(lines["window"], "quota: window needs calls beside it, such as calls: 500")
+	case lines["burst"] > 0 && lines["per_second"] == 0:
+		l.add(lines["burst"], "quota: burst needs per_second beside it, such as per_second: 5")
+	case len(lines) == 0:
+		l.add(e.line, "quota says nothing; give per_second and burst, calls and window, or leave it out")
+	}
+	return q
+}
+
+// count reads a whole number from 1 to most.
+func (l *loader) count(f entry, most int) int {
+	v, err := strconv.Atoi(f.value.text)
+	if err != nil || v < 1 || v > most {
+		l.add(f.line, "quota: %s must be a whole number from 1 to %d", f.key, most)
+	}
+	return v
 }
 
 func (l *loader) settings(into Settings, e entry) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,6 +82,19 @@ accounts:
 	}
 }
 
+func TestLoadQuota(t *testing.T) {
+	data := "accounts:\n  - carrier: ups\n    quota:\n      per_second: 0.5\n      burst: 3\n      calls: 20000\n      window: 24h\n  - {carrier: dpd, quota: {per-second: 5}}\n  - {carrier: gls, quota: }\n"
+	f, err := machine{files: map[string]string{"m.yaml": data}}.load("m.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []*config.Quota{f.Accounts[0].Quota, f.Accounts[1].Quota, f.Accounts[2].Quota}
+	want := []*config.Quota{{PerSecond: 0.5, Burst: 3, Calls: 20000, Window: 24 * time.Hour}, {PerSecond: 5}, nil}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("quotas (-want +got):\n%s", diff)
+	}
+}
+
 func TestLoadWithoutAccounts(t *testing.T) {
 	for name, data := range map[string]string{
 		"empty":            "",
@@ -134,6 +148,26 @@ func TestLoadTellsWhereAndWhat(t *testing.T) {
 			[]string{`m.yaml:2: base_url must be an absolute http or https address without user, query or fragment`}},
 		{"name a list", "accounts:\n  - carrier: ups\n    name: [a]\n",
 			[]string{`m.yaml:3: name must be a single value`}},
+		{"quota without keys", "accounts:\n  - carrier: ups\n    quota: 5\n",
+			[]string{`m.yaml:3: quota must have keys and values, such as calls: 500 and window: 24h`}},
+		{"quota that says nothing", "accounts:\n  - carrier: ups\n    quota: {}\n",
+			[]string{`m.yaml:3: quota says nothing; give per_second and burst, calls and window, or leave it out`}},
+		{"quota of half a budget", "accounts:\n  - carrier: ups\n    quota:\n      calls: 5\n  - carrier: dpd\n    quota:\n      window: 5h\n",
+			[]string{
+				`m.yaml:4: quota: calls needs a window beside it, such as window: 24h`,
+				`m.yaml:7: quota: window needs calls beside it, such as calls: 500`,
+			}},
+		{"quota of nonsense", "accounts:\n  - carrier: ups\n    quota:\n      per-second: fast\n      burst: 1.5\n      calls: -1\n      window: 1\n      call: 3\n      window_s: [a]\n",
+			[]string{
+				`m.yaml:4: quota: per_second must be a number of calls above 0 and at most 10000, such as 5 or 0.2`,
+				`m.yaml:5: quota: burst must be a whole number from 1 to 10000`,
+				`m.yaml:6: quota: calls must be a whole number from 1 to 1000000000`,
+				`m.yaml:7: quota: window must be a time from 1s to 2208h, such as 1h or 24h`,
+				`m.yaml:8: unknown key "call" in quota; did you mean "calls"?`,
+				`m.yaml:9: unknown key "window_s" in quota; did you mean "window"?`,
+			}},
+		{"burst without a rate", "accounts:\n  - carrier: ups\n    quota: {burst: 5}\n",
+			[]string{`m.yaml:3: quota: burst needs per_second beside it, such as per_second: 5`}},
 		{"settings a list", "accounts:\n  - carrier: ups\n    settings: [a]\n",
 			[]string{`m.yaml:3: settings must have keys and values`}},
 		{"setting a list", account + "      id: [a]\n",

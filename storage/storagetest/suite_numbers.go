@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,7 +262,10 @@ func testLeases(t *testing.T, s *storage.Store) {
 	for name, err := range map[string]error{
 		"no token": func() error { _, err := s.Lease(t.Context(), []parcel.NumberKey{a}, now, until, ""); return err }(),
 		"no time":  func() error { _, err := s.Lease(t.Context(), []parcel.NumberKey{a}, now, now, "x"); return err }(),
-		"no limit": func() error { _, err := s.LeaseDue(t.Context(), now, until, "x", 0, nil); return err }(),
+		"no limit": func() error {
+			_, _, err := s.LeaseDue(t.Context(), parcel.Due{Carrier: "c", Now: now, Until: until, Token: "x"})
+			return err
+		}(),
 	} {
 		t.Run(name, func(t *testing.T) { wantKind(t, err, parcel.ErrInvalid) })
 	}
@@ -270,17 +274,24 @@ func testLeases(t *testing.T, s *storage.Store) {
 func testLeaseDue(t *testing.T, s *storage.Store) {
 	var keys []parcel.NumberKey
 	for n := range 30 {
-		k := key(n)
-		if n%3 == 0 {
-			k.Carrier = "correios"
-		}
-		keys = append(keys, k)
+		keys = append(keys, key(n))
 	}
-	watch(t, s, keys...) // due a minute apart
+	other := key(40)
+	other.Carrier = "correios"
+	watch(t, s, append(keys, other)...) // due a minute apart
 	now := Epoch.Add(20 * time.Minute)
 	until := now.Add(time.Hour)
+	carrier := keys[0].Carrier
+	lease := func(t *testing.T, token string, limit int) []parcel.Tracking {
+		t.Helper()
+		got, _, err := s.LeaseDue(t.Context(), parcel.Due{Carrier: carrier, Now: now, Until: until, Token: token, Limit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
 	t.Run("the longest overdue first, none before its time", func(t *testing.T) {
-		got := must(s.LeaseDue(t.Context(), now, until, "one", 5, nil))(t)
+		got := lease(t, "one", 5)
 		if len(got) != 5 {
 			t.Fatalf("%d due", len(got))
 		}
@@ -290,18 +301,12 @@ func testLeaseDue(t *testing.T, s *storage.Store) {
 			}
 		}
 	})
-	t.Run("of chosen carriers", func(t *testing.T) {
-		got := must(s.LeaseDue(t.Context(), now, until, "one", 100, []string{"correios"}))(t)
-		if len(got) != 5 { // 6, 9, 12, 15 and 18; 0 and 3 are leased
-			t.Errorf("%d due", len(got))
+	t.Run("count", func(t *testing.T) {
+		if n, oldest, err := s.CountDue(t.Context(), now, carrier); err != nil || n != 16 || oldest.After(now) {
+			t.Errorf("%d due since %s: %v", n, oldest, err)
 		}
-		for _, tr := range got {
-			if tr.Carrier != "correios" {
-				t.Errorf("%v", tr.NumberKey)
-			}
-		}
-		if got := must(s.LeaseDue(t.Context(), now, until, "one", 100, []string{}))(t); len(got) != 0 {
-			t.Errorf("of no carrier: %d", len(got))
+		if n, _, err := s.CountDue(t.Context(), now, "nobody"); err != nil || n != 0 {
+			t.Errorf("of an unknown carrier %d: %v", n, err)
 		}
 	})
 	t.Run("replicas get different numbers", func(t *testing.T) {
@@ -311,7 +316,7 @@ func testLeaseDue(t *testing.T, s *storage.Store) {
 		for w := range 4 {
 			g.Go(func() error {
 				for range 4 {
-					got, err := s.LeaseDue(t.Context(), now, until, fmt.Sprint("replica ", w), 3, nil)
+					got, _, err := s.LeaseDue(t.Context(), parcel.Due{Carrier: carrier, Now: now, Until: until, Token: fmt.Sprint("replica ", w), Limit: 3})
 					if err != nil {
 						return err
 					}
@@ -332,7 +337,7 @@ func testLeaseDue(t *testing.T, s *storage.Store) {
 				t.Errorf("%v was leased %d times", k, n)
 			}
 		}
-		if len(seen) != 11 { // 21 due, 10 leased before
+		if len(seen) != 16 { // 21 due, 5 leased before
 			t.Errorf("%d leased", len(seen))
 		}
 	})
@@ -340,10 +345,200 @@ func testLeaseDue(t *testing.T, s *storage.Store) {
 		if err := s.SaveTrackings(t.Context(), []parcel.Tracking{{NumberKey: keys[0]}}, "one"); err != nil {
 			t.Fatal(err)
 		}
-		for _, tr := range must(s.LeaseDue(t.Context(), until.Add(time.Hour), until.Add(2*time.Hour), "two", 100, nil))(t) {
+		got, _, err := s.LeaseDue(t.Context(), parcel.Due{Carrier: carrier, Now: until.Add(time.Hour), Until: until.Add(2 * time.Hour), Token: "two", Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tr := range got {
 			if tr.NumberKey == keys[0] {
 				t.Error("it was leased")
 			}
 		}
 	})
+	t.Run("a plan that another replica fulfils meanwhile is not leased twice", func(t *testing.T) {
+		if got := lease(t, "three", 100); len(got) != 0 {
+			t.Errorf("%d leased again", len(got))
+		}
+	})
+}
+
+// testTurns leases where not all that is due may be asked for.
+func testTurns(t *testing.T, s *storage.Store) {
+	now := Epoch.Add(24 * time.Hour)
+	var rows []parcel.Tracking
+	add := func(owner string, n int, worth parcel.Worth, late time.Duration) {
+		for i := range n {
+			k := parcel.NumberKey{Carrier: "ups", Number: fmt.Sprintf("%s%d%04d", owner, worth, i)}
+			rows = append(rows, parcel.Tracking{NumberKey: k, Owner: owner, Worth: worth, WatchedAt: Epoch, NextAt: now.Add(-late)})
+		}
+	}
+	add("big", 400, parcel.WorthMoving, 23*time.Hour)
+	add("small", 10, parcel.WorthMoving, time.Minute)
+	add("third", 5, parcel.WorthToday, 10*time.Minute)
+	add("third", 50, parcel.WorthLittle, 3*time.Hour)
+	add("third", 2, parcel.WorthLittle, 25*time.Hour)
+	add("future", 3, parcel.WorthToday, -time.Hour)
+	var keys []parcel.NumberKey
+	for _, r := range rows {
+		keys = append(keys, r.NumberKey)
+	}
+	watch(t, s, keys...)
+	if err := s.SaveTrackings(t.Context(), rows, ""); err != nil {
+		t.Fatal(err)
+	}
+	count := func(got []parcel.Tracking) map[string]int {
+		n := map[string]int{}
+		for _, tr := range got {
+			n[tr.Owner]++
+		}
+		return n
+	}
+	ask := parcel.Due{Carrier: "ups", Now: now, Until: now.Add(time.Hour), Token: "one", Limit: 30}
+	got, after, err := s.LeaseDue(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := count(got); n["big"] != 10 || n["small"] != 10 || n["third"] != 10 {
+		t.Errorf("a look of 30 gave %v, want 10 each", n)
+	}
+	worth := map[parcel.Worth]int{}
+	for _, tr := range got {
+		if tr.Owner == "third" {
+			worth[tr.Worth]++
+		}
+	}
+	// Five out for delivery, and two of little worth that have waited longer
+	// than theirs may; the rest is of little worth too.
+	if worth[parcel.WorthToday] != 5 || worth[parcel.WorthLittle] != 5 {
+		t.Errorf("of the third merchant %v", worth)
+	}
+	if got[0].Owner != "big" && got[0].Worth != parcel.WorthLittle {
+		t.Errorf("first comes %+v", got[0])
+	}
+	t.Run("what one does not need goes to the others", func(t *testing.T) {
+		ask := ask
+		ask.After, ask.Limit = after, 60
+		got, _, err := s.LeaseDue(t.Context(), ask)
+		if n := count(got); err != nil || len(got) != 60 || n["small"] != 0 || n["third"] < 20 || n["third"] > 40 {
+			t.Errorf("%d: %v %v", len(got), n, err)
+		}
+	})
+	t.Run("a merchant without room waits", func(t *testing.T) {
+		ask := ask
+		ask.Room = func(owner string) int { return map[string]int{"big": 7, "third": 0}[owner] }
+		got, _, err := s.LeaseDue(t.Context(), ask)
+		if n := count(got); err != nil || n["big"] != 7 || len(got) != 7 {
+			t.Errorf("%v %v", n, err)
+		}
+	})
+	t.Run("the next look begins with the next merchant", func(t *testing.T) {
+		ask := ask
+		ask.Limit, ask.After = 1, "big"
+		got, after, err := s.LeaseDue(t.Context(), ask)
+		if err != nil || len(got) != 1 || got[0].Owner != "third" || after != "third" {
+			t.Errorf("%v after %q: %v", count(got), after, err)
+		}
+		ask.After = after
+		if got, after, err = s.LeaseDue(t.Context(), ask); err != nil || len(got) != 1 || got[0].Owner != "big" || after != "big" {
+			t.Errorf("%v after %q: %v", count(got), after, err)
+		}
+	})
+}
+
+// testBudgets takes calls from many hands at once.
+func testBudgets(t *testing.T, s *storage.Store) {
+	key := parcel.BudgetKey{Carrier: "ups", Account: "main"}
+	allowance := parcel.Allowance{Calls: 100, Window: time.Hour}
+	var total atomic.Int64
+	var g errgroup.Group
+	for range 8 {
+		g.Go(func() error {
+			for i := range 10 {
+				grant, err := s.LeaseBudget(t.Context(), key, parcel.BudgetAsk{Now: Epoch.Add(time.Duration(i) * time.Second), Allowance: allowance, Want: 3})
+				if err != nil {
+					return err
+				}
+				total.Add(int64(grant.Calls))
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if total.Load() != 100 {
+		t.Errorf("%d calls were leased, want exactly 100", total.Load())
+	}
+	all, err := s.Budgets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := all[key]
+	if left, renews := kept.Standing(Epoch.Add(time.Minute), allowance); left != 0 || !renews.Equal(Epoch.Add(61*time.Minute)) {
+		t.Errorf("%d left until %s", left, renews)
+	}
+	if err := s.ReturnBudget(t.Context(), key, []parcel.BudgetCell{{Index: kept.Spent[0].Index, Calls: 4}}); err != nil {
+		t.Fatal(err)
+	}
+	until, err := s.BarBudget(t.Context(), key, Epoch.Add(time.Minute), time.Minute)
+	if err != nil || !until.Equal(Epoch.Add(2*time.Minute)) {
+		t.Errorf("barred until %s: %v", until, err)
+	}
+	if grant, err := s.LeaseBudget(t.Context(), key, parcel.BudgetAsk{Now: Epoch.Add(90 * time.Second), Allowance: allowance, Want: 9}); err != nil || grant.Calls != 0 || !grant.Barred {
+		t.Errorf("while barred: %+v %v", grant, err)
+	}
+	if grant, err := s.LeaseBudget(t.Context(), key, parcel.BudgetAsk{Now: Epoch.Add(2 * time.Minute), Allowance: allowance, Want: 9}); err != nil || grant.Calls != 4 {
+		t.Errorf("after it: %+v %v, want the 4 that were given back", grant, err)
+	}
+	paced := parcel.BudgetKey{Carrier: "ups", Account: "paced"}
+	rate := parcel.Allowance{PerSecond: 4, Burst: 1}
+	first, err := s.LeaseBudget(t.Context(), paced, parcel.BudgetAsk{Now: Epoch, Allowance: rate, Want: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.LeaseBudget(t.Context(), paced, parcel.BudgetAsk{Now: Epoch, Allowance: rate, Want: 2})
+	if err != nil || first.Calls != 2 || second.From.Sub(first.From) != 500*time.Millisecond {
+		t.Errorf("turns of two replicas: %+v, %+v: %v", first, second, err)
+	}
+}
+
+// testBeats writes what replicas have seen, and what silences ended.
+func testBeats(t *testing.T, s *storage.Store) {
+	beat := func(replica string, at time.Time, calls int64) parcel.CarrierBeat {
+		return parcel.CarrierBeat{Carrier: "ups", Account: "main", Replica: replica, At: at, Calls: calls,
+			Troubles: map[parcel.Trouble]int64{parcel.TroubleTimeout: 2}, LastSuccess: at, Lag: parcel.Sketch{40: 3}}
+	}
+	for i, b := range []parcel.CarrierBeat{beat("one", Epoch, 1), beat("two", Epoch.Add(time.Minute), 7), beat("one", Epoch.Add(2*time.Minute), 5)} {
+		if err := s.PutBeats(t.Context(), []parcel.CarrierBeat{b}, Epoch.Add(-time.Minute)); err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	got := must(s.Beats(t.Context(), Epoch))(t)
+	want := []parcel.CarrierBeat{beat("one", Epoch.Add(2*time.Minute), 5), beat("two", Epoch.Add(time.Minute), 7)}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("beats (-want +got):\n%s", diff)
+	}
+	if got := must(s.Beats(t.Context(), Epoch.Add(90*time.Second)))(t); len(got) != 1 || got[0].Replica != "one" {
+		t.Errorf("of the living: %+v", got)
+	}
+	if err := s.PutBeats(t.Context(), nil, Epoch.Add(90*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(s.Beats(t.Context(), Epoch))(t); len(got) != 1 {
+		t.Errorf("%d beats after one replica was given up", len(got))
+	}
+
+	k := parcel.GapKey{Carrier: "ups", Lane: parcel.Lane{Origin: "CN", Destination: "DE"}, Milestone: parcel.MilestoneOriginDeparted}
+	for range 2 {
+		if err := s.AddGaps(t.Context(), map[parcel.GapKey]parcel.Sketch{k: {90: 2, 100: 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := gocmp.Diff(parcel.Sketch{90: 4, 100: 2}, must(s.Gaps(t.Context(), k))(t)); diff != "" {
+		t.Errorf("gaps (-want +got):\n%s", diff)
+	}
+	k.Milestone = parcel.MilestoneLastMile
+	if got := must(s.Gaps(t.Context(), k))(t); got.N() != 0 {
+		t.Errorf("of another milestone: %v", got)
+	}
 }

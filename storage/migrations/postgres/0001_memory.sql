@@ -74,12 +74,54 @@ CREATE TABLE numbers (
     next_at       bigint NOT NULL,
     leased_until  bigint NOT NULL,
     lease_token   text COLLATE "C" NOT NULL,
+    owner         text COLLATE "C" NOT NULL, -- merchant in whose turn it is asked for
+    worth         bigint NOT NULL, -- how much news of it is wanted, 0 to 4
     PRIMARY KEY (carrier, number)
 );
 -- Only numbers with a planned look are indexed, so that the finished ones,
 -- which are nearly all, cost the poller nothing.
-CREATE INDEX numbers_due ON numbers (next_at) WHERE next_at > 0;
-CREATE INDEX numbers_due_carrier ON numbers (carrier, next_at) WHERE next_at > 0;
+CREATE INDEX numbers_due ON numbers (carrier, next_at) WHERE next_at > 0;
+-- For a carrier that may not be asked for all that is due: each merchant's own
+-- numbers, by worth.
+CREATE INDEX numbers_due_owner ON numbers (carrier, owner, worth, next_at) WHERE next_at > 0;
+
+-- What all replicas together have taken of each carrier account's allowance,
+-- one row an account; times are of the machine's clock.
+CREATE TABLE budgets (
+    carrier      text COLLATE "C" NOT NULL,
+    account      text COLLATE "C" NOT NULL,
+    spent        text COLLATE "C" NOT NULL, -- calls by cell of the window, JSON
+    cell         bigint NOT NULL, -- width of a cell in microseconds
+    turn_at      bigint NOT NULL, -- when the next call is due by the rate
+    barred_until bigint NOT NULL, -- by the carrier's own word
+    strikes      bigint NOT NULL,
+    taken_at     bigint NOT NULL,
+    PRIMARY KEY (carrier, account)
+);
+
+-- What each replica has seen of each carrier account since it began, so that
+-- any replica can answer for all. Rows that are not renewed drop out.
+CREATE TABLE carrier_beats (
+    carrier text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL,
+    replica text COLLATE "C" NOT NULL,
+    at      bigint NOT NULL,
+    doc     text NOT NULL,
+    PRIMARY KEY (carrier, account, replica)
+);
+
+-- How long parcels usually go without news, deployment-wide: of a carrier on a
+-- lane after a milestone, by quarter powers of two of hours. It says nothing of
+-- any merchant.
+CREATE TABLE gaps (
+    carrier     text COLLATE "C" NOT NULL,
+    origin      text COLLATE "C" NOT NULL,
+    destination text COLLATE "C" NOT NULL,
+    milestone   bigint NOT NULL,
+    bucket      bigint NOT NULL,
+    n           bigint NOT NULL,
+    PRIMARY KEY (carrier, origin, destination, milestone, bucket)
+);
 
 -- Which shipments a number belongs to, of any merchant.
 CREATE TABLE holders (

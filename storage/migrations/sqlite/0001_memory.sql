@@ -74,12 +74,54 @@ CREATE TABLE numbers (
     next_at       INTEGER NOT NULL,
     leased_until  INTEGER NOT NULL,
     lease_token   TEXT NOT NULL,
+    owner         TEXT NOT NULL, -- merchant in whose turn it is asked for
+    worth         INTEGER NOT NULL, -- how much news of it is wanted, 0 to 4
     PRIMARY KEY (carrier, number)
 ) STRICT, WITHOUT ROWID;
 -- Only numbers with a planned look are indexed, so that the finished ones,
 -- which are nearly all, cost the poller nothing.
-CREATE INDEX numbers_due ON numbers (next_at) WHERE next_at > 0;
-CREATE INDEX numbers_due_carrier ON numbers (carrier, next_at) WHERE next_at > 0;
+CREATE INDEX numbers_due ON numbers (carrier, next_at) WHERE next_at > 0;
+-- For a carrier that may not be asked for all that is due: each merchant's own
+-- numbers, by worth.
+CREATE INDEX numbers_due_owner ON numbers (carrier, owner, worth, next_at) WHERE next_at > 0;
+
+-- What all replicas together have taken of each carrier account's allowance,
+-- one row an account; times are of the machine's clock.
+CREATE TABLE budgets (
+    carrier      TEXT NOT NULL,
+    account      TEXT NOT NULL,
+    spent        TEXT NOT NULL, -- calls by cell of the window, JSON
+    cell         INTEGER NOT NULL, -- width of a cell in microseconds
+    turn_at      INTEGER NOT NULL, -- when the next call is due by the rate
+    barred_until INTEGER NOT NULL, -- by the carrier's own word
+    strikes      INTEGER NOT NULL,
+    taken_at     INTEGER NOT NULL,
+    PRIMARY KEY (carrier, account)
+) STRICT, WITHOUT ROWID;
+
+-- What each replica has seen of each carrier account since it began, so that
+-- any replica can answer for all. Rows that are not renewed drop out.
+CREATE TABLE carrier_beats (
+    carrier TEXT NOT NULL,
+    account TEXT NOT NULL,
+    replica TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    doc     TEXT NOT NULL,
+    PRIMARY KEY (carrier, account, replica)
+) STRICT, WITHOUT ROWID;
+
+-- How long parcels usually go without news, deployment-wide: of a carrier on a
+-- lane after a milestone, by quarter powers of two of hours. It says nothing of
+-- any merchant.
+CREATE TABLE gaps (
+    carrier     TEXT NOT NULL,
+    origin      TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    milestone   INTEGER NOT NULL,
+    bucket      INTEGER NOT NULL,
+    n           INTEGER NOT NULL,
+    PRIMARY KEY (carrier, origin, destination, milestone, bucket)
+) STRICT, WITHOUT ROWID;
 
 -- Which shipments a number belongs to, of any merchant.
 CREATE TABLE holders (

@@ -66,8 +66,9 @@ const (
 	// DefaultDoneFolder is where DoneMove puts files.
 	DefaultDoneFolder = "done"
 
-	// maxFiles is how many names one look takes notice of.
-	maxFiles = 10_000
+	// maxListed is how many names one look takes notice of, the newest; maxFiles
+	// how many of those that are not known it reads, the oldest first.
+	maxListed, maxFiles = 200_000, 10_000
 	// batchPayloads and batchBytes bound what becomes durable together.
 	batchPayloads, batchBytes = 64, 4 << 20
 	// settle is how long a file without semaphore must keep size and time.

@@ -2,6 +2,8 @@ package drops
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"os"
@@ -482,6 +484,29 @@ func TestSFTPDoors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A server that has an RSA key proves it without SHA-1.
+func TestRSAHostKey(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := serveSFTPAs(t, signer)
+	dir := t.TempDir()
+	drop(t, dir, "S1", scanHeader)
+	f, err := server.place(t, dir).open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.close() }()
+	if all, err := f.list(t.Context()); err != nil || len(all) != 1 || all[0].name != "S1" {
+		t.Errorf("%+v, %v", all, err)
 	}
 }
 

@@ -53,6 +53,7 @@ func (w *watch) look(ctx context.Context) (waiting int, err error) {
 	}
 	maps.DeleteFunc(w.seen, func(name string, _ entry) bool { return !listed[name] })
 	var faults []error
+	taken := 0
 	for _, e := range files {
 		if err := ctx.Err(); err != nil {
 			return waiting, err
@@ -68,11 +69,12 @@ func (w *watch) look(ctx context.Context) (waiting int, err error) {
 		if w.Semaphore != "" {
 			ready = semaphores[w.semaphoreOf(e.name)]
 		}
-		if !ready {
+		if !ready || taken == maxFiles {
 			w.seen[e.name] = e
 			waiting++
 			continue
 		}
+		taken++
 		switch err := w.take(ctx, f, e); {
 		case errors.Is(err, errNotComplete):
 			w.seen[e.name] = e
@@ -126,9 +128,9 @@ func (w *watch) sort(all []entry) (files []entry, semaphores map[string]bool, re
 	slices.SortFunc(files, func(a, b entry) int {
 		return cmp.Or(a.modified.Compare(b.modified), strings.Compare(a.name, b.name))
 	})
-	if len(files) > maxFiles {
-		refused = append(refused, refusal{"", fmt.Sprintf("%d files are more than the %d of one look; the oldest are read, and old ones should be moved or deleted (done)", len(files), maxFiles)})
-		files = files[:maxFiles]
+	if more := len(files) - maxListed; more > 0 {
+		refused = append(refused, refusal{"", fmt.Sprintf("more than %d files: the oldest are not looked at; have them moved or deleted (done)", maxListed)})
+		files = files[more:]
 	}
 	return files, semaphores, refused
 }
@@ -266,7 +268,8 @@ func (w *watch) spool(ctx context.Context, f folder, e entry) (*os.File, string,
 func spoolFile(ctx context.Context, f folder, e entry, dir string) (_ *os.File, digest string, err error) {
 	file, err := os.CreateTemp(dir, "milepost-drop-*")
 	if err != nil {
-		return nil, "", fmt.Errorf("spool: %w: %w", parcel.ErrUnavailable, err)
+		// Not wrapped: a missing folder of ours is no missing file of theirs.
+		return nil, "", fmt.Errorf("spool: %v: %w", err, parcel.ErrUnavailable)
 	}
 	defer func() {
 		if err != nil {

@@ -275,6 +275,11 @@ func newSigner(t testing.TB) (ssh.Signer, string) {
 func serveSFTP(t *testing.T) *server {
 	t.Helper()
 	host, _ := newSigner(t)
+	return serveSFTPAs(t, host)
+}
+
+func serveSFTPAs(t *testing.T, host ssh.Signer) *server {
+	t.Helper()
 	s := &server{hostKey: host.PublicKey(), password: "let-me-in-7"}
 	config := &ssh.ServerConfig{
 		PasswordCallback: func(c ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {

@@ -183,7 +183,11 @@ func (a *adapter) newToken(ctx context.Context) (string, time.Time, error) {
 	if life > 0 {
 		expires = began.Add(life)
 	}
-	return t.at.text(c), expires, nil
+	token := t.at.text(c)
+	if token == "" {
+		return "", time.Time{}, fmt.Errorf("no token at %q: %w", t.at.raw, parcel.ErrMalformed)
+	}
+	return token, expires, nil
 }
 
 // maxTokenSeconds is the longest life of a token that is believed.

@@ -345,7 +345,7 @@ func (b *builder) codesOf(p keyed) {
 		return
 	}
 	q := b.open(p.by["codes"].value, "codes", "version", "table")
-	t := &table{version: q.need("version", "the day of the table's last change, such as 2026-11-22"), exact: map[string]int{}, both: map[string][]int{}}
+	t := newTable(q.need("version", "the day of the table's last change, such as 2026-11-22"))
 	if _, err := time.Parse(time.DateOnly, t.version); err != nil && t.version != "" {
 		b.add(q.at("version"), "version %q is no day; write it as 2026-11-22", t.version)
 	}
@@ -398,7 +398,7 @@ func (b *builder) row(t *table, q keyed) {
 			b.add(q.at("regexp"), "regexp %q: %v", raw, err)
 			continue
 		}
-		heads = append(heads, row{pattern: re})
+		heads = append(heads, row{raw: raw, pattern: re})
 	}
 	phrases := append(q.texts("phrase"), q.texts("phrases")...)
 	named := q.has("code") || q.has("codes") || q.has("glob") || q.has("regexp")
@@ -416,10 +416,7 @@ func (b *builder) row(t *table, q keyed) {
 		for _, phrase := range phrases {
 			r := head
 			r.Row, r.line, r.words = common, q.line, phrase
-			r.Rule = cmp.Or(r.code, r.glob)
-			if r.Rule == "" && r.pattern != nil {
-				r.Rule = strings.TrimSuffix(strings.TrimPrefix(r.pattern.String(), `\A(?:`), `)\z`)
-			}
+			r.Rule = cmp.Or(r.code, r.glob, r.raw)
 			if phrase != "" {
 				if r.phrase = fold(phrase, true); strings.Trim(r.phrase, "* ") == "" {
 					b.add(q.line, "phrase %q has no letters", phrase)

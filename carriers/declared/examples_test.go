@@ -36,3 +36,12 @@ func TestExamples(t *testing.T) {
 		})
 	}
 }
+
+func sample(tb testing.TB, name string) []byte {
+	tb.Helper()
+	data, err := os.ReadFile(filepath.Join(examples, name))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}

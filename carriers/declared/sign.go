@@ -35,7 +35,7 @@ type recipe struct {
 func recipeSteps() []string {
 	return []string{
 		"md5", "sha1", "sha256", "sha512", "hmac-md5", "hmac-sha1", "hmac-sha256", "hmac-sha512",
-		"hex", "hex-upper", "base64", "base64url", "url-encode", "upper", "lower",
+		"hex", "hex-upper", "base64", "base64url", "url-encode", "url-encode-java", "upper", "lower",
 	}
 }
 
@@ -76,6 +76,9 @@ func (r *recipe) run(over, key string) string {
 			b = []byte(base64.RawURLEncoding.EncodeToString(b))
 		case "url-encode":
 			b = []byte(url.QueryEscape(string(b)))
+		case "url-encode-java":
+			// As java.net.URLEncoder has it: the star stays, the tilde does not.
+			b = []byte(strings.NewReplacer("%2A", "*", "~", "%7E").Replace(url.QueryEscape(string(b))))
 		case "upper":
 			b = []byte(strings.ToUpper(string(b)))
 		case "lower":

@@ -27,8 +27,15 @@ type table struct {
 	rows    []row
 	exact   map[string]int // rows of a code alone
 	both    map[string][]int
-	// patterns and phrases are rows in the order of the file.
+	// whole are rows of a phrase alone that has no star. No star before them
+	// takes what they do (add sees to that), so they are looked for first.
+	whole map[string]int
+	// patterns and phrases are the other rows, in the order of the file.
 	patterns, phrases []int
+}
+
+func newTable(version string) *table {
+	return &table{version: version, exact: map[string]int{}, both: map[string][]int{}, whole: map[string]int{}}
 }
 
 // row is one line of the table: a code, a pattern or neither, and a phrase or
@@ -38,6 +45,7 @@ type row struct {
 	line    int
 	code    string         // exact
 	glob    string         // as written
+	raw     string         // the regular expression as written
 	pattern *regexp.Regexp // of glob or regexp
 	phrase  string         // folded, with stars
 	words   string         // the phrase as written
@@ -91,6 +99,9 @@ func (t *table) Read(code, words string) (r carriers.Row, ok bool) {
 		}
 	}
 	if folded != "" {
+		if i, ok := t.whole[folded]; ok {
+			return t.rows[i].Row, true
+		}
 		for _, i := range t.phrases {
 			if t.rows[i].match.MatchString(folded) {
 				return t.rows[i].Row, true
@@ -113,7 +124,7 @@ func clip(s string) string {
 
 // add puts a row in and says which earlier one leaves nothing for it, if any.
 func (t *table) add(r row) (covered *row, why string) {
-	for i := range t.rows {
+	for _, i := range t.rivals(&r) {
 		if e := &t.rows[i]; e.covers(&r) {
 			if e.code == r.code && e.phrase == r.phrase && e.glob == r.glob {
 				return e, "stands in the table already"
@@ -130,10 +141,31 @@ func (t *table) add(r row) (covered *row, why string) {
 		t.exact[r.code] = i
 	case r.pattern != nil:
 		t.patterns = append(t.patterns, i)
+	case !strings.Contains(r.phrase, "*"):
+		t.whole[r.phrase] = i
 	default:
 		t.phrases = append(t.phrases, i)
 	}
 	return nil, ""
+}
+
+// rivals are the rows that could take what a new one matches.
+func (t *table) rivals(r *row) []int {
+	of := func(m map[string]int, key string) []int {
+		if i, ok := m[key]; ok {
+			return []int{i}
+		}
+		return nil
+	}
+	switch {
+	case r.code != "" && r.match != nil:
+		return t.both[r.code]
+	case r.code != "":
+		return of(t.exact, r.code)
+	case r.pattern != nil:
+		return t.patterns
+	}
+	return slices.Concat(of(t.whole, r.phrase), t.phrases)
 }
 
 // covers tells whether everything that the later row matches is taken by r. It
@@ -150,15 +182,28 @@ func (r *row) covers(later *row) bool {
 		if r.glob == later.glob && r.pattern.String() == later.pattern.String() {
 			return true
 		}
-		if later.glob == "" { // a regular expression: only a literal one is told for sure
-			literal, whole := later.pattern.LiteralPrefix()
-			return whole && r.glob != "" && r.pattern.MatchString(literal) || r.glob == "*"
+		if later.glob == "" {
+			// Of a regular expression only its beginning is told for sure.
+			literal, whole := later.literal()
+			stem, isPrefix := strings.CutSuffix(r.glob, "*")
+			return whole && r.pattern.MatchString(literal) ||
+				isPrefix && !strings.ContainsAny(stem, "*?") && strings.HasPrefix(literal, stem)
 		}
 		return globCovers(r.pattern, later.glob)
 	case later.code != "" || later.pattern != nil:
 		return false
 	}
 	return phrase
+}
+
+// literal is what every match of a row's regular expression begins with; whole
+// where it is all of it.
+func (r *row) literal() (prefix string, whole bool) {
+	re, err := regexp.Compile(r.raw)
+	if err != nil {
+		return "", false // it was compiled before
+	}
+	return re.LiteralPrefix()
 }
 
 // A glob's signs, while it is held against another pattern.
@@ -233,7 +278,7 @@ func (t *table) sayable(r *row, city string) (code, words string, ok bool) {
 	if r.glob != "" {
 		code = strings.NewReplacer("*", "1", "?", "1").Replace(r.glob)
 	} else if r.pattern != nil {
-		literal, whole := r.pattern.LiteralPrefix()
+		literal, whole := r.literal()
 		if !whole {
 			return "", "", false
 		}

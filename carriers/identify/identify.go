@@ -37,6 +37,11 @@ type Candidate struct {
 	Confidence float64 `json:"confidence"`
 	// Rule that matched: "s10.country", "pattern.yunexpress".
 	Rule string `json:"rule"`
+	// Country that the number or the carrier belongs to: of issue for a postal
+	// item, else the carrier's home; empty where it has none.
+	Country parcel.Country `json:"country,omitempty"`
+	// Fit tells how the carrier's countries go with those that the asker named.
+	Fit Fit `json:"fit,omitempty"`
 	// CheckValid is the result of the check digit, nil if the form has none or
 	// its rule is not public. A wrong digit lowers the confidence and no more:
 	// some carriers issue such numbers.
@@ -45,15 +50,38 @@ type Candidate struct {
 	Needs []string `json:"needs,omitempty"`
 }
 
+// Fit is how a carrier's countries go with a parcel's way.
+type Fit string
+
+// The fits. The empty one says that nobody named a way, or that the carrier is
+// at home everywhere.
+const (
+	FitOrigin      Fit = "ORIGIN"      // it is at home where the parcel comes from
+	FitDestination Fit = "DESTINATION" // it is at home where the parcel goes
+	FitNeither     Fit = "NEITHER"     // it is at home elsewhere
+)
+
+// Context is what is known of a parcel besides its number; empty countries are
+// not known.
+type Context struct {
+	Origin, Destination parcel.Country
+}
+
 // Identify ranks the carriers whose numbers have this form, the likeliest
 // first and each once; nil if none has. The number is normalised first. It is
 // pure and safe for concurrent use.
-func Identify(number string) []Candidate {
+func Identify(number string) []Candidate { return IdentifyFor(number, Context{}) }
+
+// IdentifyFor is Identify for a parcel whose way is known: a carrier that is at
+// home at neither end is less likely, one at home at an end is more so, and a
+// postal item may be the post's of its destination too. The way ranks and never
+// removes a candidate: parcels go through third countries.
+func IdentifyFor(number string, way Context) []Candidate {
 	number = parcel.NormalizeNumber(number)
 	if number == "" || len(number) > maxLength {
 		return nil
 	}
-	found := postal(number)
+	found := postal(number, way)
 	for _, r := range rules() {
 		if !r.form.MatchString(number) {
 			continue
@@ -67,6 +95,9 @@ func Identify(number string) []Candidate {
 			}
 		}
 		found = append(found, c)
+	}
+	for i := range found {
+		found[i].place(way)
 	}
 	slices.SortStableFunc(found, func(a, b Candidate) int {
 		if a.Confidence != b.Confidence {
@@ -91,7 +122,7 @@ func round(x float64) float64 { return float64(int(x*100+0.5)) / 100 }
 
 // postal reads S10: the post of the country of issue, and the network of posts
 // that knows every such item.
-func postal(number string) []Candidate {
+func postal(number string, way Context) []Candidate {
 	s10, ok := parcel.ParseS10(number)
 	if !ok {
 		return nil
@@ -107,12 +138,71 @@ func postal(number string) []Candidate {
 		return round(x)
 	}
 	found := []Candidate{{
-		Carrier: networkOfPosts, Title: title(networkOfPosts), Confidence: confidence(0.6), Rule: "s10.network", CheckValid: &valid,
+		Carrier: NetworkOfPosts, Title: title(NetworkOfPosts), Confidence: confidence(0.6), Rule: "s10.network", Country: s10.Origin, CheckValid: &valid,
 	}}
 	if post := posts()[s10.Origin]; post != "" {
 		found = append(found, Candidate{
-			Carrier: post, Title: title(post), Confidence: confidence(0.95), Rule: "s10.country", CheckValid: &valid,
+			Carrier: post, Title: title(post), Confidence: confidence(0.95), Rule: "s10.country", Country: s10.Origin, CheckValid: &valid,
+		})
+	}
+	if post := posts()[way.Destination]; post != "" && way.Destination != s10.Origin {
+		found = append(found, Candidate{
+			Carrier: post, Title: title(post), Confidence: confidence(0.5), Rule: "s10.destination", Country: s10.Origin, CheckValid: &valid,
 		})
 	}
 	return found
+}
+
+// PostOf is the designated operator of a country, by UPU: the carrier that
+// knows postal items to and from it by their S10 number. It is empty where none
+// is listed; the network of posts knows those too.
+func PostOf(country parcel.Country) string { return posts()[country] }
+
+// NetworkOfPosts is the code under which posts tell each other of all items.
+const NetworkOfPosts = "upu-postal"
+
+// What a parcel's way makes of a confidence, within what a form can prove.
+const (
+	atHome      = 1.15
+	elsewhere   = 0.5
+	mostCertain = 0.99
+)
+
+// place says how a candidate goes with a parcel's way, and weighs it.
+func (c *Candidate) place(way Context) {
+	home := homes()[c.Carrier]
+	if c.Country == "" && len(home) == 1 {
+		c.Country = home[0]
+	}
+	if strings.HasPrefix(c.Rule, "s10.") {
+		// The country stands in the number: where an item is issued says nothing
+		// against it.
+		switch c.Country {
+		case "":
+		case way.Destination:
+			c.Fit = FitDestination
+		case way.Origin:
+			c.Fit = FitOrigin
+		}
+		if c.Rule == "s10.destination" {
+			c.Fit = FitDestination
+		}
+		return
+	}
+	if len(home) == 0 || way == (Context{}) {
+		return
+	}
+	switch {
+	case way.Destination != "" && slices.Contains(home, way.Destination):
+		c.Fit = FitDestination
+	case way.Origin != "" && slices.Contains(home, way.Origin):
+		c.Fit = FitOrigin
+	case way.Destination == "" || way.Origin == "":
+		// The other end may be its home.
+		return
+	default:
+		c.Fit, c.Confidence = FitNeither, round(c.Confidence*elsewhere)
+		return
+	}
+	c.Confidence = round(min(mostCertain, c.Confidence*atHome))
 }

@@ -30,7 +30,7 @@ func TestIdentify(t *testing.T) {
 		{"RB518204475FR", "la-poste s10.country, upu-postal s10.network", "right"},
 		{"RB518204475GB", "royal-mail s10.country, upu-postal s10.network", "right"},
 		{"RB518204475DE", "dhl-unified s10.country, upu-postal s10.network", "right"},
-		{"RB518204475TD", "upu-postal s10.network", "right"},
+		{"RB518204475AQ", "upu-postal s10.network", "right"},
 		{"UA518204475CN", "china-post s10.country, upu-postal s10.network", "right"},
 		{"UE518204475YP", "yanwen pattern.yanwen", ""},
 		{"GE123456789WW", "tnt pattern.tnt", ""},

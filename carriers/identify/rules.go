@@ -2,13 +2,11 @@ package identify
 
 import (
 	"regexp"
+	"slices"
 	"sync"
 
 	"github.com/milepost-gateway/milepost/parcel"
 )
-
-// networkOfPosts is the code under which posts tell each other of all items.
-const networkOfPosts = "upu-postal"
 
 // rule is one form of one carrier.
 type rule struct {
@@ -112,24 +110,74 @@ var rules = sync.OnceValue(func() []rule {
 	}
 })
 
-// posts names the designated operator of a country, for countries whose posts
-// carry much of the trade.
+// posts names the designated operator of a country or territory, by the UPU's
+// list of designated operators. Where one operator serves several territories
+// they share its code; a country that is missing has none that is listed, and
+// its items are the network's.
 var posts = sync.OnceValue(func() map[parcel.Country]string {
 	return map[parcel.Country]string{
-		"AE": "emirates-post", "AM": "haypost", "AR": "correo-argentino", "AT": "austrian-post", "AU": "australia-post",
-		"AZ": "azerpost", "BE": "bpost", "BG": "bulgarian-posts", "BR": "correios", "BY": "belpost", "CA": "canada-post",
-		"CH": "swiss-post", "CL": "correos-chile", "CN": "china-post", "CO": "4-72", "CY": "cyprus-post", "CZ": "czech-post",
-		"DE": "dhl-unified", "DK": "postnord-denmark", "EE": "omniva", "ES": "correos", "FI": "posti", "FR": "la-poste",
-		"GB": "royal-mail", "GE": "georgian-post", "GR": "elta", "HK": "hongkong-post", "HR": "croatian-post",
-		"HU": "magyar-posta", "ID": "pos-indonesia", "IE": "an-post", "IL": "israel-post", "IN": "india-post",
-		"IT": "poste-italiane", "JP": "japan-post", "KG": "kyrgyz-post", "KR": "korea-post", "KZ": "kazpost",
-		"LT": "lithuania-post", "LU": "post-luxembourg", "LV": "latvia-post", "MD": "posta-moldovei", "MO": "macao-post",
-		"MX": "correos-de-mexico", "MY": "pos-malaysia", "NL": "postnl", "NO": "posten-norge", "NZ": "nz-post",
-		"PE": "serpost", "PH": "phlpost", "PL": "poczta-polska", "PT": "ctt", "RO": "posta-romana", "RS": "posta-srbije",
-		"RU": "russian-post", "SA": "saudi-post", "SE": "postnord-sweden", "SG": "singapore-post", "SI": "posta-slovenije",
-		"SK": "slovak-post", "TH": "thailand-post", "TR": "ptt", "TW": "chunghwa-post", "UA": "ukrposhta", "US": "usps",
-		"UZ": "uzbekistan-post", "VN": "vietnam-post", "ZA": "sa-post-office",
+		"AD": "correos", "AE": "emirates-post", "AF": "afghan-post", "AL": "posta-shqiptare", "AM": "haypost", "AO": "correios-de-angola",
+		"AR": "correo-argentino", "AT": "austrian-post", "AU": "australia-post", "AW": "post-aruba", "AX": "aland-post", "AZ": "azerpost",
+		"BA": "bh-posta", "BB": "barbados-postal-service", "BD": "bangladesh-post", "BE": "bpost", "BF": "la-poste-burkina-faso", "BG": "bulgarian-posts",
+		"BH": "bahrain-post", "BJ": "la-poste-benin", "BM": "bermuda-post", "BN": "brunei-post", "BO": "correos-de-bolivia", "BR": "correios",
+		"BS": "bahamas-post", "BT": "bhutan-post", "BW": "botswana-post", "BY": "belpost", "BZ": "belize-post", "CA": "canada-post",
+		"CH": "swiss-post", "CI": "la-poste-cote-d-ivoire", "CL": "correos-chile", "CM": "campost", "CN": "china-post", "CO": "4-72",
+		"CR": "correos-de-costa-rica", "CU": "correos-de-cuba", "CV": "correios-de-cabo-verde", "CW": "cpost", "CY": "cyprus-post", "CZ": "czech-post",
+		"DE": "dhl-unified", "DJ": "la-poste-djibouti", "DK": "postnord-denmark", "DO": "inposdom", "DZ": "algerie-poste",
+		"EC": "correos-del-ecuador", "EE": "omniva", "EG": "egypt-post", "ER": "eritrea-post", "ES": "correos", "ET": "ethiopost",
+		"FI": "posti", "FJ": "post-fiji", "FO": "posta-faroe", "FR": "la-poste", "GA": "la-poste-gabon", "GB": "royal-mail",
+		"GE": "georgian-post", "GF": "la-poste", "GG": "guernsey-post", "GH": "ghana-post", "GI": "gibraltar-post", "GL": "tusass",
+		"GM": "gampost", "GP": "la-poste", "GR": "elta", "GT": "correos-de-guatemala", "GY": "guyana-post", "HK": "hongkong-post",
+		"HN": "honducor", "HR": "croatian-post", "HU": "magyar-posta", "ID": "pos-indonesia", "IE": "an-post", "IL": "israel-post",
+		"IM": "isle-of-man-post", "IN": "india-post", "IQ": "iraqi-post", "IR": "iran-post", "IS": "postur", "IT": "poste-italiane",
+		"JE": "jersey-post", "JM": "jamaica-post", "JO": "jordan-post", "JP": "japan-post", "KE": "posta-kenya", "KG": "kyrgyz-post",
+		"KH": "cambodia-post", "KR": "korea-post", "KW": "kuwait-post", "KY": "cayman-islands-post", "KZ": "kazpost", "LA": "laos-post",
+		"LB": "libanpost", "LI": "liechtensteinische-post", "LK": "sri-lanka-post", "LS": "lesotho-post", "LT": "lithuania-post",
+		"LU": "post-luxembourg", "LV": "latvia-post", "LY": "libya-post", "MA": "poste-maroc", "MC": "la-poste", "MD": "posta-moldovei",
+		"ME": "posta-crne-gore", "MG": "paositra-malagasy", "MK": "posta-makedonija", "ML": "la-poste-mali", "MM": "myanma-post", "MN": "mongol-post",
+		"MO": "macao-post", "MQ": "la-poste", "MR": "mauripost", "MT": "maltapost", "MU": "mauritius-post", "MV": "maldives-post",
+		"MW": "malawi-post", "MX": "correos-de-mexico", "MY": "pos-malaysia", "MZ": "correios-de-mocambique", "NA": "nampost", "NC": "opt-nc",
+		"NE": "niger-poste", "NG": "nipost", "NI": "correos-de-nicaragua", "NL": "postnl", "NO": "posten-norge", "NP": "nepal-post",
+		"NZ": "nz-post", "OM": "oman-post", "PA": "correos-de-panama", "PE": "serpost", "PF": "opt-pf", "PG": "post-png",
+		"PH": "phlpost", "PK": "pakistan-post", "PL": "poczta-polska", "PM": "la-poste", "PR": "usps", "PS": "palestine-post",
+		"PT": "ctt", "PY": "correo-paraguayo", "QA": "qatar-post", "RE": "la-poste", "RO": "posta-romana", "RS": "posta-srbije",
+		"RU": "russian-post", "RW": "iposita", "SA": "saudi-post", "SB": "solomon-post", "SC": "seychelles-post", "SD": "sudapost",
+		"SE": "postnord-sweden", "SG": "singapore-post", "SI": "posta-slovenije", "SK": "slovak-post", "SL": "salpost", "SM": "poste-san-marino",
+		"SN": "la-poste-senegal", "SR": "surpost", "SV": "correos-de-el-salvador", "SY": "syrian-post", "TG": "la-poste-togo", "TH": "thailand-post",
+		"TJ": "tajik-post", "TM": "turkmenpost", "TN": "la-poste-tunisienne", "TO": "tonga-post", "TR": "ptt", "TT": "ttpost",
+		"TW": "chunghwa-post", "TZ": "posta-tanzania", "UA": "ukrposhta", "UG": "posta-uganda", "US": "usps", "UY": "correo-uruguayo",
+		"UZ": "uzbekistan-post", "VA": "poste-vaticane", "VE": "ipostel", "VI": "usps", "VN": "vietnam-post", "VU": "vanuatu-post",
+		"WS": "samoa-post", "YE": "yemen-post", "YT": "la-poste", "ZA": "sa-post-office", "ZM": "zampost", "ZW": "zimpost",
+		"BI": "rnp-burundi", "CD": "scpt-congo", "CF": "poste-centrafrique", "CG": "sopeco", "DM": "dominica-post", "GD": "grenada-post",
+		"GN": "poste-guinee", "GQ": "correos-guinea-ecuatorial", "GW": "correios-da-guine-bissau", "HT": "poste-haiti", "KI": "kiribati-post",
+		"KM": "snpsf-comores", "KN": "st-kitts-post", "LC": "saint-lucia-post", "LR": "liberia-post", "NR": "nauru-post", "SO": "somali-post",
+		"SS": "south-sudan-post", "ST": "correios-sao-tome", "SZ": "eswatini-post", "TD": "poste-tchad", "TL": "correios-de-timor-leste",
+		"TV": "tuvalu-post", "VC": "st-vincent-post", "AG": "antigua-post", "WF": "opt-wf", "GU": "usps", "AS": "usps", "MP": "usps",
 	}
+})
+
+// homes are the countries of carriers that serve few: where a parcel comes from
+// or goes to ranks them. Posts are at home where they are the designated
+// operator. The others are at home everywhere.
+var homes = sync.OnceValue(func() map[string][]parcel.Country {
+	out := map[string][]parcel.Country{
+		"amazon": {"US", "CA", "GB", "DE", "FR", "IT", "ES", "IN", "JP", "MX", "AU", "PL", "NL", "SE", "BE"},
+		"canpar": {"CA"}, "cdek": {"RU", "BY", "KZ", "AM", "KG", "UZ", "CN"}, "dpd-sftp": {"DE", "AT", "BE", "CH", "CZ", "EE", "ES", "FR", "GB", "HR", "HU", "IE", "IT", "LT", "LU", "LV", "NL", "PL", "PT", "RO", "SI", "SK"},
+		"gls":    {"DE", "AT", "BE", "CZ", "DK", "ES", "FI", "FR", "HR", "HU", "IE", "IT", "LU", "NL", "PL", "PT", "RO", "RS", "SI", "SK", "US", "CA"},
+		"inpost": {"PL", "GB", "IT", "FR", "ES", "PT", "BE", "LU", "NL"}, "jd-logistics": {"CN"}, "jt-express": {"CN", "ID", "MY", "TH", "VN", "PH", "SG", "KH", "BR", "MX", "SA", "AE", "EG"},
+		"lasership": {"US"}, "ontrac": {"US"}, "parcelforce": {"GB"}, "purolator": {"CA"}, "sunyou": {"CN"}, "yanwen": {"CN"},
+		"yodel": {"GB"}, "yto": {"CN"}, "yunexpress": {"CN"}, "zto": {"CN"}, "fourpx": {"CN"}, "cainiao": {"CN"},
+	}
+	for country, post := range posts() {
+		if post != "dhl-unified" { // the post of Germany, and at home everywhere as an express carrier
+			out[post] = append(out[post], country)
+		}
+	}
+	for post := range out {
+		slices.Sort(out[post])
+		out[post] = slices.Compact(out[post])
+	}
+	return out
 })
 
 // titles has the names that a code does not spell by itself.

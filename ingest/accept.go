@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,13 +80,28 @@ func (g *Ingest) decode(p parcel.Payload, via *lane) (parcel.Reading, error) {
 	r, err := l.decode(p)
 	for i := range r.Observations {
 		o := &r.Observations[i]
-		if o.Carrier == "" || !l.account.Spec.Aggregator {
-			o.Carrier = p.Carrier
-		}
+		o.Carrier, o.Teller = g.whose(o.Carrier, p.Carrier, l.account.Spec.Aggregator)
 		o.Number = parcel.NormalizeNumber(o.Number)
 		o.NextNumber = parcel.NormalizeNumber(o.NextNumber)
 	}
+	for i := range r.Aliases {
+		a := &r.Aliases[i]
+		a.Number, a.Other = parcel.NormalizeNumber(a.Number), parcel.NormalizeNumber(a.Other)
+	}
 	return r, err
+}
+
+// whose says whose scan an observation is and who told it. Only an aggregator
+// tells others' scans, and never those of another aggregator: nobody is asked
+// in a circle.
+func (g *Ingest) whose(named, told string, aggregator bool) (carrier, teller string) {
+	if !aggregator || named == "" || named == told {
+		return told, ""
+	}
+	if s, ok := g.spec(named); ok && s.Aggregator {
+		return told, ""
+	}
+	return named, told
 }
 
 // reader is the lane whose adapter reads an account's payloads; where the
@@ -113,7 +130,9 @@ type payloadTask struct {
 	reading parcel.Reading
 	problem error
 	receipt Receipt
-	numbers []parcel.NumberKey
+	// numbers that the carrier told of, as its own; beside are those of the
+	// carriers whose scans it repeats, next those that it names.
+	numbers, beside, next []parcel.NumberKey
 	// owner is the merchant whose account it came through; empty for the
 	// deployment's.
 	owner string
@@ -147,16 +166,16 @@ func (g *Ingest) payloadTask(p parcel.Payload, via *lane) (*payloadTask, error) 
 	}
 	t.reading, t.problem = g.decode(p, via)
 	seen := map[parcel.NumberKey]struct{}{}
-	note := func(number string) {
-		k := parcel.NumberKey{Carrier: p.Carrier, Number: number}
-		if _, again := seen[k]; !again && number != "" {
+	note := func(list *[]parcel.NumberKey, carrier, number string) {
+		k := parcel.NumberKey{Carrier: carrier, Number: number}
+		if _, again := seen[k]; !again && carrier != "" && number != "" {
 			seen[k] = struct{}{}
-			t.numbers = append(t.numbers, k)
+			*list = append(*list, k)
 		}
 	}
 	for i := range t.reading.Observations {
 		o := &t.reading.Observations[i]
-		note(o.Number)
+		note(&t.numbers, p.Carrier, o.Number)
 		if o.Code == parcel.CodeUnknown {
 			g.unmapped.count(p.Carrier, o.OwnCode, o.Words)
 		}
@@ -164,7 +183,20 @@ func (g *Ingest) payloadTask(p parcel.Payload, via *lane) (*payloadTask, error) 
 	for i := range t.reading.Results {
 		r := &t.reading.Results[i]
 		r.Number = parcel.NormalizeNumber(r.Number)
-		note(r.Number)
+		note(&t.numbers, p.Carrier, r.Number)
+	}
+	for i := range t.reading.Observations {
+		o := &t.reading.Observations[i]
+		note(&t.beside, o.Carrier, o.Number)
+	}
+	for i := range t.reading.Observations {
+		if o := &t.reading.Observations[i]; o.NextNumber != "" {
+			note(&t.next, o.NextCarrier, o.NextNumber)
+		}
+	}
+	for _, a := range t.reading.Aliases {
+		k := aliasKey(p.Carrier, a)
+		note(&t.next, k.Carrier, k.Number)
 	}
 	return t, nil
 }
@@ -175,7 +207,9 @@ func (t *payloadTask) needs(n *needs) {
 	if !t.replayed {
 		n.payload(&t.payload)
 	}
-	for _, k := range t.numbers {
+	// Numbers that it names are locked with its own: found late, they would
+	// have the whole batch begin again.
+	for _, k := range slices.Concat(t.numbers, t.beside, t.next) {
 		n.number(k)
 	}
 }
@@ -186,13 +220,23 @@ func (t *payloadTask) apply(u *unit) error {
 		kept = u.kept[&t.payload]
 	}
 	t.receipt = Receipt{PayloadID: kept.ID, Fresh: kept.Fresh, Reading: t.reading, Problem: t.problem}
-	owner := t.owner
+	from := &source{owner: t.owner, kind: t.payload.Source, payloadID: kept.ID, received: t.payload.ReceivedAt}
+	told := map[parcel.NumberKey][]parcel.Observation{}
 	for i := range t.reading.Observations {
-		t.receipt.Events += u.tell(t.reading.Observations[i], owner, t.payload.Source, kept.ID, t.payload.ReceivedAt)
+		o := &t.reading.Observations[i]
+		t.receipt.Events += u.tell(*o, from)
+		key := parcel.NumberKey{Carrier: o.Carrier, Number: o.Number}
+		told[key] = append(told[key], *o)
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(told), parcel.NumberKey.Compare) {
+		u.weigh(key, told[key], from)
+	}
+	for _, a := range t.reading.Aliases {
+		u.alias(t.payload.Carrier, a, t.owner)
 	}
 	// A payload that could not be read at first may name its numbers only now.
 	if kept.Fresh || t.replayed {
-		for _, k := range t.numbers {
+		for _, k := range slices.Concat(t.numbers, t.beside) {
 			u.payNumbers = append(u.payNumbers, parcel.PayloadNumber{NumberKey: k, PayloadID: kept.ID})
 		}
 	}
@@ -241,6 +285,12 @@ func (t *payloadTask) hear(u *unit) {
 		tr.Trouble, tr.TroubleSince, tr.RetryAt, tr.Failures = "", time.Time{}, time.Time{}, 0
 		tr.NextAt = u.nextFor(k)
 		u.trackings[k] = struct{}{}
+		if t.payload.Source != parcel.SourceWebhook {
+			u.quiet(k)
+		}
+		if f == parcel.FindingUnknown && tr.Finding == parcel.FindingUnknown {
+			u.suspect(k)
+		}
 	}
 }
 
@@ -257,7 +307,11 @@ func (u *unit) nextFor(k parcel.NumberKey) time.Time {
 		if lane == nil || lane.fetcher == nil {
 			continue
 		}
-		if at := nextLook(u.now, t.now, &st.Tracking); next.IsZero() || (!at.IsZero() && at.Before(next)) {
+		at := nextLook(u.now, t.now, &st.Tracking)
+		if h := &st.Holders[i]; !h.Proposed.IsZero() {
+			at = nextTry(u.now, t.now, h, k)
+		}
+		if next.IsZero() || (!at.IsZero() && at.Before(next)) {
 			next = at
 		}
 	}

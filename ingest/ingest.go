@@ -46,8 +46,11 @@ type Tx interface {
 	PutPayloads(ctx context.Context, payloads []parcel.Payload) ([]parcel.KeptPayload, error)
 	PutPayloadNumbers(ctx context.Context, rows []parcel.PayloadNumber) error
 	PayloadsOf(ctx context.Context, key parcel.NumberKey, limit int) ([]parcel.Payload, error)
+	// SpokenOf tells which numbers kept payloads tell of.
+	SpokenOf(ctx context.Context, keys []parcel.NumberKey) ([]parcel.NumberKey, error)
 	LockShipments(ctx context.Context, ids []string) (map[string]*parcel.Shipment, error)
-	ShipmentsByReference(ctx context.Context, merchantID string, references []string) (map[string]*parcel.Shipment, error)
+	// IDsOfReferences finds shipments by a merchant's references, locking none.
+	IDsOfReferences(ctx context.Context, merchantID string, references []string) (map[string]string, error)
 	PutShipments(ctx context.Context, fresh, changed []*parcel.Shipment) error
 	PutRecipients(ctx context.Context, rows []parcel.RecipientRow) error
 	AppendEvents(ctx context.Context, rows []parcel.EventRow) error
@@ -59,6 +62,11 @@ type Tx interface {
 	// AddUnmapped adds to the work queue of mapping.
 	AddUnmapped(ctx context.Context, rows []parcel.Unmapped) error
 	AddCohorts(ctx context.Context, rows []parcel.CohortDelta) error
+	AddHandovers(ctx context.Context, rows []parcel.HandoverDelta) error
+	// Handovers counts who took on from a carrier on a lane, of one merchant's
+	// parcels, or for an empty one of all where as many merchants had them go to
+	// the same carrier.
+	Handovers(ctx context.Context, merchantID string, lane parcel.Lane, carrier string, merchants int) ([]parcel.HandoverCount, error)
 	AddPassings(ctx context.Context, rows []parcel.PassingDelta) error
 }
 

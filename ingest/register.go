@@ -112,6 +112,7 @@ func (t *registerTask) needs(n *needs) {
 		for k := range r.history.Events {
 			o := &r.history.Events[k]
 			n.number(parcel.NumberKey{Carrier: o.Carrier, Number: o.Number})
+			n.number(parcel.NumberKey{Carrier: o.NextCarrier, Number: o.NextNumber})
 		}
 	}
 }
@@ -290,6 +291,19 @@ func contradiction(stored, given *parcel.Facts, registeredAt time.Time) string {
 		}
 		return out
 	}
+	before, now := legs(stored), legs(given)
+	for i := range min(len(before), len(now)) {
+		a, b := &before[i], &now[i]
+		if a.Guessed && b.Guessed && a.Number == b.Number {
+			// Whose number it is was guessed both times, and guesses may differ
+			// where carrier accounts have come since.
+			b.Carrier = a.Carrier
+			if !b.StageGiven {
+				b.Stage = a.Stage
+			}
+		}
+		a.Guessed, b.Guessed = false, false
+	}
 	var first, again parcel.Promise
 	if len(stored.Promises) > 0 {
 		first = stored.Promises[0]
@@ -306,7 +320,7 @@ func contradiction(stored, given *parcel.Facts, registeredAt time.Time) string {
 		{"tags", normalList(stored.Tags), normalList(given.Tags)},
 		{"locale", stored.Locale, given.Locale},
 		{"route", stored.Route, given.Route},
-		{"legs", legs(stored), legs(given)},
+		{"legs", before, now},
 		{"promise", first, again},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
@@ -386,7 +400,7 @@ func (g *Ingest) checkRegistration(r *parcel.Registration, now time.Time) (probl
 	} else {
 		f.Legs = slices.Clone(f.Legs)
 		for i := range f.Legs {
-			g.checkLeg(&c, "legs."+strconv.Itoa(i), &f.Legs[i])
+			g.checkLeg(&c, "legs."+strconv.Itoa(i), &f.Legs[i], wayOf(f))
 		}
 	}
 	c.recipient(&r.Recipient)
@@ -395,7 +409,7 @@ func (g *Ingest) checkRegistration(r *parcel.Registration, now time.Time) (probl
 
 // checkLeg makes a declared leg canonical: number normalised, carrier found by
 // the number where none was given, stage where the carrier usually begins.
-func (g *Ingest) checkLeg(c *checker, path string, l *parcel.DeclaredLeg) {
+func (g *Ingest) checkLeg(c *checker, path string, l *parcel.DeclaredLeg, way identify.Context) {
 	if l.Stage != "" && !l.Stage.Valid() {
 		c.add(parcel.FaultMalformed, path+".stage", "%q is no stage", l.Stage)
 	}
@@ -416,9 +430,13 @@ func (g *Ingest) checkLeg(c *checker, path string, l *parcel.DeclaredLeg) {
 			c.warn(parcel.FaultCarrierNotConfigured, path+".carrier", "no account serves %q: its news must be reported or imported", l.Carrier)
 		}
 	case l.Number != "":
-		if l.Carrier = g.carrierOf(l.Number); l.Carrier == "" {
+		others := g.candidates(l.Number, way)
+		if len(others) == 0 {
 			c.warn(parcel.FaultCarrierNotConfigured, path+".carrier", "no carrier with an account is known by numbers like %s; name one", l.Number)
-		} else if others := g.candidates(l.Number); len(others) > 1 {
+			break
+		}
+		l.Carrier, l.Guessed = others[0], true
+		if len(others) > 1 {
 			c.warn(parcel.FaultDuplicate, path+".carrier", "taken for %s; it may also be %s: name the carrier to be sure", l.Carrier, strings.Join(others[1:], ", "))
 		}
 	}
@@ -432,8 +450,8 @@ func (g *Ingest) checkLeg(c *checker, path string, l *parcel.DeclaredLeg) {
 
 // candidates lists the carriers with an account whose numbers look so, best
 // first.
-func (g *Ingest) candidates(number string) (out []string) {
-	for _, c := range identify.Identify(number) {
+func (g *Ingest) candidates(number string, way identify.Context) (out []string) {
+	for _, c := range identify.IdentifyFor(number, way) {
 		if _, ok := g.spec(c.Carrier); ok && !slices.Contains(out, c.Carrier) {
 			out = append(out, c.Carrier)
 		}
@@ -443,8 +461,8 @@ func (g *Ingest) candidates(number string) (out []string) {
 
 // carrierOf is the likeliest carrier of a number among those with an account;
 // empty if none fits.
-func (g *Ingest) carrierOf(number string) string {
-	if c := g.candidates(number); len(c) > 0 {
+func (g *Ingest) carrierOf(number string, way identify.Context) string {
+	if c := g.candidates(number, way); len(c) > 0 {
 		return c[0]
 	}
 	return ""

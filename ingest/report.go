@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/milepost-gateway/milepost/carriers/identify"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
@@ -72,7 +73,7 @@ func (g *Ingest) checkReport(r *parcel.Report, now time.Time) []*parcel.InputErr
 	c.prose("text", o.Words, 0, maxText)
 	c.place("place", o.Place, false)
 	if r.Key.Carrier == "" && r.ShipmentID == "" {
-		r.Key.Carrier = g.carrierOf(r.Key.Number)
+		r.Key.Carrier = g.carrierOf(r.Key.Number, identify.Context{})
 	}
 	return c.problems
 }
@@ -280,7 +281,7 @@ func (t *retractTask) letGo(u *unit, s *touched, e *parcel.Event) error {
 	if slices.ContainsFunc(s.rows, func(x parcel.Event) bool { return x.NextNumber == e.NextNumber }) {
 		return nil // what stands in its place names it again
 	}
-	key := parcel.NumberKey{Carrier: cmp.Or(e.NextCarrier, t.g.carrierOf(e.NextNumber)), Number: e.NextNumber}
+	key := parcel.NumberKey{Carrier: cmp.Or(e.NextCarrier, t.g.carrierOf(e.NextNumber, wayOf(&s.now.Facts))), Number: e.NextNumber}
 	if key.Carrier == "" {
 		return nil
 	}
@@ -387,8 +388,9 @@ func (t *numberTask) apply(u *unit) error {
 	t.carrier = t.change.Carrier
 	// A number of the same form stays with the carrier; one of another form is
 	// another carrier's.
-	if t.carrier == "" && t.g.carrierOf(t.number) != t.g.carrierOf(leg.Number) {
-		t.carrier = t.g.carrierOf(t.number)
+	way := wayOf(&s.now.Facts)
+	if t.carrier == "" && t.g.carrierOf(t.number, way) != t.g.carrierOf(leg.Number, way) {
+		t.carrier = t.g.carrierOf(t.number, way)
 	}
 	t.carrier = cmp.Or(t.carrier, leg.Carrier)
 	if t.number == leg.Number && t.carrier == leg.Carrier || slices.ContainsFunc(s.now.Legs, func(d parcel.DeclaredLeg) bool {
@@ -460,10 +462,7 @@ func (t *numberTask) madeBefore(s *parcel.Shipment) *parcel.DeclaredLeg {
 
 // ensureNumber locks a number that only apply could name.
 func (u *unit) ensureNumber(key parcel.NumberKey) error {
-	if u.numbers[key] != nil {
-		return nil
-	}
-	if err := u.holdNumbers([]parcel.NumberKey{key}); err != nil {
+	if err := u.holdLate([]parcel.NumberKey{key}); err != nil {
 		return u.fail(err)
 	}
 	return nil

@@ -115,6 +115,16 @@ func (g *Ingest) spec(carrier string) (carriers.Spec, bool) {
 // known lists the carriers that have an account, by name.
 func (g *Ingest) known() []string { return slices.Sorted(maps.Keys(g.roster.Load().specs)) }
 
+// repeats tells whether a carrier with an account repeats others' scans.
+func (g *Ingest) repeats() bool {
+	for _, s := range g.roster.Load().specs {
+		if s.Aggregator {
+			return true
+		}
+	}
+	return false
+}
+
 // accountFor chooses who asks for a carrier's numbers: the merchant's own
 // account if it has one, else the deployment's.
 func (g *Ingest) accountFor(carrier, merchantID string) *lane {

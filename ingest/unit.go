@@ -56,6 +56,9 @@ type touched struct {
 	facts bool // facts changed
 	// final shipments are not asked for: a file was all there is.
 	final bool
+	// folded counts the rows, and found the numbers, that now.Journey is made
+	// of; folded is -1 before the first fold.
+	folded, found int
 }
 
 // unit is the state of one transaction: everything locked, changed in memory,
@@ -66,19 +69,26 @@ type unit struct {
 	tx  Tx
 	now time.Time
 
-	numbers     map[parcel.NumberKey]*parcel.NumberState
-	trackings   map[parcel.NumberKey]struct{} // changed
-	shipments   map[string]*touched
-	references  map[refKey]string // shipment id
-	kept        map[*parcel.Payload]parcel.KeptPayload
-	holders     []parcel.HolderRow
-	payNumbers  []parcel.PayloadNumber
-	recipients  []parcel.RecipientRow
-	lateNumbers []parcel.NumberKey // got a holder in this batch
-	released    []parcel.NumberKey // asked for, and landed
-	unmapped    map[[3]string]parcel.Unmapped
-	gaps        []gap // silences that ended
-	lags        []lag // how long scans took to come to us
+	numbers    map[parcel.NumberKey]*parcel.NumberState
+	trackings  map[parcel.NumberKey]struct{} // changed
+	shipments  map[string]*touched
+	references map[refKey]string // shipment id
+	kept       map[*parcel.Payload]parcel.KeptPayload
+	holders    []parcel.HolderRow
+	payNumbers []parcel.PayloadNumber
+	recipients []parcel.RecipientRow
+	aliased    []aliasOf
+	givenUp    []heldNumber
+	// By shipment, the number whose carrier does not know it, and the number
+	// under which it was let go and is not heard of any more.
+	unknown, silent map[string]parcel.NumberKey
+	lateNumbers     []parcel.NumberKey // got a holder in this batch
+	released        []parcel.NumberKey // asked for, and landed
+	unmapped        map[[3]string]parcel.Unmapped
+	gaps            []gap // silences that ended
+	lags            []lag // how long scans took to come to us
+	// mayWiden lets the unit give up for numbers that are found late.
+	mayWiden bool
 	// broken is set where the transaction itself failed: nothing of the batch
 	// can be saved.
 	broken error
@@ -89,12 +99,14 @@ func newUnit(g *Ingest, ctx context.Context, tx Tx) *unit {
 		g: g, ctx: ctx, tx: tx, now: g.trade.Now(),
 		numbers: map[parcel.NumberKey]*parcel.NumberState{}, trackings: map[parcel.NumberKey]struct{}{},
 		shipments: map[string]*touched{}, references: map[refKey]string{}, kept: map[*parcel.Payload]parcel.KeptPayload{},
+		unknown: map[string]parcel.NumberKey{}, silent: map[string]parcel.NumberKey{},
 	}
 }
 
-// prepare locks in a fixed order: numbers, payloads, references, shipments. All
-// writers follow it, and each kind is locked in sorted order, so two writers
-// cannot wait for each other in a ring.
+// prepare locks in a fixed order: numbers, payloads, shipments. All writers
+// follow it, and each kind is locked in sorted order, so two writers cannot
+// wait for each other in a ring. References are looked up without a lock: they
+// only name shipments.
 func (u *unit) prepare(n *needs) error {
 	if err := u.holdNumbers(slices.Collect(maps.Keys(n.numbers))); err != nil {
 		return err
@@ -113,13 +125,13 @@ func (u *unit) prepare(n *needs) error {
 		}
 	}
 	for _, merchant := range slices.Sorted(maps.Keys(n.references)) {
-		found, err := u.tx.ShipmentsByReference(u.ctx, merchant, slices.Sorted(maps.Keys(n.references[merchant])))
+		found, err := u.tx.IDsOfReferences(u.ctx, merchant, slices.Sorted(maps.Keys(n.references[merchant])))
 		if err != nil {
 			return err
 		}
-		for ref, s := range found {
-			u.references[refKey{merchant, ref}] = s.ID
-			n.shipment(s.ID)
+		for ref, id := range found {
+			u.references[refKey{merchant, ref}] = id
+			n.shipment(id)
 		}
 	}
 	for _, st := range u.numbers {
@@ -156,21 +168,14 @@ func (u *unit) lock(ids []string) error {
 	}
 	for id, s := range found {
 		now := *s
-		u.shipments[id] = &touched{before: s, now: &now, told: map[[2]string]struct{}{}}
+		u.shipments[id] = &touched{before: s, now: &now, told: map[[2]string]struct{}{}, folded: -1}
 	}
 	return nil
 }
 
-// attempt applies one task; an error leaves the unit as it was.
-func (u *unit) attempt(t task) error {
-	// Tasks validate before they change anything, so there is nothing to undo
-	// when one refuses.
-	return t.apply(u)
-}
-
 // add puts a new shipment into the unit.
 func (u *unit) add(s *parcel.Shipment) {
-	u.shipments[s.ID] = &touched{now: s, told: map[[2]string]struct{}{}, facts: true}
+	u.shipments[s.ID] = &touched{now: s, told: map[[2]string]struct{}{}, facts: true, folded: -1}
 	u.references[refKey{s.MerchantID, s.Reference}] = s.ID
 }
 
@@ -181,7 +186,15 @@ func (u *unit) hold(key parcel.NumberKey, h parcel.Holder) (ended []*parcel.Ship
 	st := u.numbers[key]
 	for i := range st.Holders {
 		if o := &st.Holders[i]; o.ShipmentID == h.ShipmentID {
-			if !o.Until.IsZero() {
+			if !o.Proposed.IsZero() && h.Proposed.IsZero() {
+				// What was only looked for is known to be the parcel's.
+				o.Proposed, o.Rule, o.Until = time.Time{}, h.Rule, time.Time{}
+				u.holders = append(u.holders, parcel.HolderRow{NumberKey: key, Holder: *o})
+				u.lateNumbers = append(u.lateNumbers, key)
+				u.watch(key, h.MerchantID)
+				return nil
+			}
+			if !o.Until.IsZero() && h.Proposed.IsZero() {
 				o.Until = time.Time{}
 				u.holders = append(u.holders, parcel.HolderRow{NumberKey: key, Holder: *o})
 				u.lateNumbers = append(u.lateNumbers, key)
@@ -196,7 +209,8 @@ func (u *unit) hold(key parcel.NumberKey, h parcel.Holder) (ended []*parcel.Ship
 	}
 	for _, o := range st.Holders {
 		t := u.shipments[o.ShipmentID]
-		if t == nil || !o.Until.IsZero() {
+		// A number that only may be this shipment's ends nobody's use of it.
+		if t == nil || !o.Until.IsZero() || !h.Proposed.IsZero() {
 			continue
 		}
 		at, over := endOf(t.now)
@@ -278,21 +292,37 @@ func (u *unit) watch(key parcel.NumberKey, merchantID string) {
 	u.trackings[key] = struct{}{}
 }
 
-// tell ties an observation to the shipments that hold its number, and says how
-// many rows are new.
-//
-// owner is the merchant whose account brought it, empty for the deployment's:
-// nobody else hears what one merchant's credentials bring. Where a shipment ended
-// long before the event, it is another parcel under the same number.
-func (u *unit) tell(o parcel.Observation, owner string, source parcel.SourceKind, payloadID string, received time.Time) int {
-	st := u.numbers[parcel.NumberKey{Carrier: o.Carrier, Number: o.Number}]
+// source is where observations come from.
+type source struct {
+	// owner is the merchant whose account brought them, empty for the
+	// deployment's: nobody else hears what one merchant's credentials bring.
+	owner     string
+	kind      parcel.SourceKind
+	payloadID string
+	received  time.Time
+}
+
+// tell ties an observation to the shipments that hold its number, with the
+// carrier whose scan it is or with who told it, and says how many rows are new.
+// Where a shipment ended long before the event, it is another parcel under the
+// same number.
+func (u *unit) tell(o parcel.Observation, p *source) int {
+	n := u.tellHolders(parcel.NumberKey{Carrier: o.Carrier, Number: o.Number}, o, p)
+	if o.Teller != "" {
+		n += u.tellHolders(parcel.NumberKey{Carrier: o.Teller, Number: o.Number}, o, p)
+	}
+	return n
+}
+
+func (u *unit) tellHolders(key parcel.NumberKey, o parcel.Observation, p *source) int {
+	st := u.numbers[key]
 	if st == nil {
 		return 0
 	}
 	n := 0
 	for i := range st.Holders {
 		h := &st.Holders[i]
-		if !h.Covers(o.Occurred.At) || (owner != "" && owner != h.MerchantID) {
+		if !h.Proposed.IsZero() || !h.Covers(o.Occurred.At) || (p.owner != "" && p.owner != h.MerchantID) {
 			continue
 		}
 		if t := u.shipments[h.ShipmentID]; t != nil {
@@ -300,7 +330,7 @@ func (u *unit) tell(o parcel.Observation, owner string, source parcel.SourceKind
 				continue
 			}
 		}
-		if u.tellShipment(h.ShipmentID, o, source, payloadID, received) {
+		if u.tellShipment(h.ShipmentID, o, p.kind, p.payloadID, p.received) {
 			n++
 		}
 	}
@@ -376,7 +406,7 @@ func EventID(shipmentID, key string) string {
 
 // flush folds what was told and writes everything, log last.
 func (u *unit) flush() (last int64, err error) {
-	if err := u.catchUp(); err != nil {
+	if err := u.followAll(); err != nil {
 		return 0, err
 	}
 	var (
@@ -384,6 +414,7 @@ func (u *unit) flush() (last int64, err error) {
 		events         []parcel.EventRow
 		changes        []parcel.Change
 		cohorts        []parcel.CohortDelta
+		handovers      []parcel.HandoverDelta
 		passings       []parcel.PassingDelta
 	)
 	for _, id := range slices.Sorted(maps.Keys(u.shipments)) {
@@ -403,6 +434,7 @@ func (u *unit) flush() (last int64, err error) {
 		}
 		changes = append(changes, rows...)
 		cohorts = append(cohorts, parcel.CohortDeltas(t.before, t.now)...)
+		handovers = append(handovers, parcel.HandoverDeltas(t.before, t.now)...)
 		passings = append(passings, parcel.PassingDeltas(t.before, t.now)...)
 		u.plan(t)
 		u.listen(t)
@@ -442,6 +474,11 @@ func (u *unit) flush() (last int64, err error) {
 			return 0, err
 		}
 	}
+	if len(handovers) > 0 {
+		if err := u.tx.AddHandovers(u.ctx, handovers); err != nil {
+			return 0, err
+		}
+	}
 	if len(u.trackings) > 0 {
 		rows := make([]parcel.Tracking, 0, len(u.trackings))
 		for _, k := range slices.SortedFunc(maps.Keys(u.trackings), parcel.NumberKey.Compare) {
@@ -473,6 +510,10 @@ func (u *unit) flush() (last int64, err error) {
 
 // fold brings a touched shipment up to date.
 func (u *unit) fold(t *touched) {
+	if t.folded == len(t.rows) && t.found == len(t.now.Found) {
+		return
+	}
+	t.folded, t.found = len(t.rows), len(t.now.Found)
 	var prior *parcel.Journey
 	if t.before != nil {
 		prior = &t.before.Journey
@@ -484,6 +525,24 @@ func (u *unit) fold(t *touched) {
 // The most rounds in which a batch may find further numbers: a journey has five
 // stages, so a chain of new numbers longer than that is a carrier's loop.
 const maxRounds = 5
+
+// followAll follows numbers to the end: those that somebody named, and those
+// that may be a parcel's by what is known of it now. Each is asked about, and
+// what was kept about it is read.
+func (u *unit) followAll() error {
+	for range maxRounds {
+		if err := u.catchUp(); err != nil {
+			return err
+		}
+		if err := u.giveUp(); err != nil {
+			return err
+		}
+		if some, err := u.propose(); err != nil || !some {
+			return err
+		}
+	}
+	return u.catchUp()
+}
 
 // catchUp reads what was kept about numbers that only now belong to someone:
 // news that came before the registration, and the history of a number that an
@@ -499,20 +558,51 @@ func (u *unit) catchUp() error {
 		if len(late) == 0 {
 			return nil
 		}
+		var fresh []parcel.NumberKey
 		for _, key := range late {
 			if _, again := done[key]; again {
 				continue
 			}
 			done[key] = struct{}{}
-			if u.numbers[key].Tracking.HeardAt.IsZero() {
-				continue
-			}
+			fresh = append(fresh, key)
+		}
+		spoken, err := u.spokenOf(fresh)
+		if err != nil {
+			return err
+		}
+		for _, key := range spoken {
+			proposed := u.proposed(key)
 			if err := u.readKept(key); err != nil {
 				return err
+			}
+			if u.proposed(key) < proposed {
+				// What was weighed before it turned out to be the parcel's.
+				if err := u.readKept(key); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// proposed counts the shipments of which a number only may be.
+func (u *unit) proposed(key parcel.NumberKey) (n int) {
+	for _, h := range u.numbers[key].Holders {
+		if !h.Proposed.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+// spokenOf picks the numbers that kept payloads tell of: those whose carrier was
+// heard, and those that another carrier told of.
+func (u *unit) spokenOf(keys []parcel.NumberKey) ([]parcel.NumberKey, error) {
+	if u.g.repeats() {
+		return u.tx.SpokenOf(u.ctx, keys)
+	}
+	return slices.DeleteFunc(keys, func(k parcel.NumberKey) bool { return u.numbers[k].Tracking.HeardAt.IsZero() }), nil
 }
 
 // The most kept payloads that are read again for a number: a carrier tells the
@@ -529,9 +619,20 @@ func (u *unit) readKept(key parcel.NumberKey) error {
 		if err != nil {
 			u.g.log.Warn("kept payload cannot be read", "carrier", p.Carrier, "payload", p.ID, "error", err)
 		}
+		from := &source{owner: u.g.ownerOf(p), kind: p.Source, payloadID: p.ID, received: p.ReceivedAt}
+		var told []parcel.Observation
 		for i := range r.Observations {
-			if o := &r.Observations[i]; o.Carrier == key.Carrier && o.Number == key.Number {
-				u.tell(*o, u.g.ownerOf(p), p.Source, p.ID, p.ReceivedAt)
+			if o := &r.Observations[i]; o.Number == key.Number && (o.Carrier == key.Carrier || o.Teller == key.Carrier) {
+				u.tellHolders(key, *o, from)
+				told = append(told, *o)
+			}
+		}
+		u.weigh(key, told, from)
+		if p.Carrier == key.Carrier {
+			for _, a := range r.Aliases {
+				if a.Number == key.Number {
+					u.alias(p.Carrier, a, from.owner)
+				}
 			}
 		}
 	}
@@ -542,20 +643,30 @@ func (u *unit) readKept(key parcel.NumberKey) error {
 // named for.
 func (u *unit) followNamed() error {
 	type found struct {
-		key parcel.NumberKey
-		t   *touched
+		key  parcel.NumberKey
+		t    *touched
+		rule parcel.FoundRule
 	}
 	var all []found
+	for _, a := range u.aliased {
+		all = append(all, found{a.key, a.t, parcel.FoundAlias})
+	}
+	u.aliased = nil
 	for _, id := range slices.Sorted(maps.Keys(u.shipments)) {
 		t := u.shipments[id]
 		for i := range t.rows {
 			e := &t.rows[i]
+			if e.Teller != "" && !t.withdrawn(e.EventKey) {
+				// An aggregator says whose scan it is: that carrier can tell it
+				// itself.
+				all = append(all, found{parcel.NumberKey{Carrier: e.Carrier, Number: e.Number}, t, parcel.FoundTold})
+			}
 			if e.NextNumber == "" || t.withdrawn(e.EventKey) {
 				continue
 			}
 			carrier := e.NextCarrier
 			if carrier == "" {
-				carrier = u.g.carrierOf(e.NextNumber)
+				carrier = u.g.carrierOf(e.NextNumber, wayOf(&t.now.Facts))
 			}
 			if carrier == "" {
 				continue
@@ -565,20 +676,18 @@ func (u *unit) followNamed() error {
 				// and is kept with the event's row.
 				e.NextCarrier = carrier
 			}
-			all = append(all, found{parcel.NumberKey{Carrier: carrier, Number: e.NextNumber}, t})
+			all = append(all, found{parcel.NumberKey{Carrier: carrier, Number: e.NextNumber}, t, ""})
 		}
 	}
-	var missing []parcel.NumberKey
+	keys := make([]parcel.NumberKey, 0, len(all))
 	for _, f := range all {
-		if u.numbers[f.key] == nil && !slices.Contains(missing, f.key) {
-			missing = append(missing, f.key)
-		}
+		keys = append(keys, f.key)
 	}
-	if err := u.holdNumbers(missing); err != nil {
+	if err := u.holdLate(keys); err != nil {
 		return err
 	}
 	for _, f := range all {
-		u.hold(f.key, parcel.Holder{MerchantID: f.t.now.MerchantID, ShipmentID: f.t.now.ID, Since: useSince(f.key.Number, f.t.now.RegisteredAt)})
+		u.hold(f.key, parcel.Holder{MerchantID: f.t.now.MerchantID, ShipmentID: f.t.now.ID, Since: useSince(f.key.Number, f.t.now.RegisteredAt), Rule: f.rule})
 	}
 	return nil
 }

@@ -182,25 +182,20 @@ func (w *writer) commit(batch []queued) (errs []error, err error) {
 	errs = make([]error, len(batch))
 	var last int64
 	var u *unit
-	err = w.g.store.Update(ctx, func(ctx context.Context, tx Tx) error {
-		u = newUnit(w.g, ctx, tx)
-		n := newNeeds()
-		for _, q := range batch {
-			q.task.needs(n)
-		}
-		if err := u.prepare(n); err != nil {
+	var late []parcel.NumberKey
+	for round := 0; ; round++ {
+		err = w.g.store.Update(ctx, func(ctx context.Context, tx Tx) (err error) {
+			u = newUnit(w.g, ctx, tx)
+			u.mayWiden = round < maxRounds
+			last, err = u.attempt(batch, late, errs)
 			return err
+		})
+		more := (*wider)(nil)
+		if !errors.As(err, &more) {
+			break
 		}
-		for i, q := range batch {
-			errs[i] = u.attempt(q.task)
-			if u.broken != nil {
-				return u.broken
-			}
-		}
-		var err error
-		last, err = u.flush()
-		return err
-	})
+		late = append(late, more.keys...)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ingest: write: %w", err)
 	}
@@ -209,4 +204,26 @@ func (w *writer) commit(batch []queued) (errs []error, err error) {
 		w.g.bell.Ring(last)
 	}
 	return errs, nil
+}
+
+// attempt runs the tasks of a batch once. late are numbers that an attempt
+// before it has found; it gives up with a *wider for more, where it may.
+func (u *unit) attempt(batch []queued, late []parcel.NumberKey, errs []error) (last int64, err error) {
+	n := newNeeds()
+	for _, q := range batch {
+		q.task.needs(n)
+	}
+	for _, k := range late {
+		n.number(k)
+	}
+	if err := u.prepare(n); err != nil {
+		return 0, err
+	}
+	for i, q := range batch {
+		errs[i] = q.task.apply(u)
+		if u.broken != nil {
+			return 0, u.broken
+		}
+	}
+	return u.flush()
 }

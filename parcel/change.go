@@ -208,9 +208,21 @@ func (d *differ) numbers() {
 		c.NumberBefore, c.Number = l.Replaces, l.Number
 		c.LegKey = d.legWith(l.Number)
 	}
+	for i := range d.after.Found {
+		n := &d.after.Found[i]
+		// The same number at another carrier is a leg and no other number,
+		// unless it was taken for another carrier's.
+		other := n.Rule == FoundIdentified || n.Number != n.From && !d.knew(n.Number) && !d.named(n.Number)
+		if !other || d.before.Knows(NumberKey{n.Carrier, n.Number}) {
+			continue
+		}
+		c := d.row(ChangeNumber, -1, string(n.Rule))
+		c.NumberBefore, c.Number = n.From, n.Number
+		c.LegKey = d.legOf(n.Carrier, n.Number)
+	}
 	for i := range d.after.Journey.Legs {
 		l := &d.after.Journey.Legs[i]
-		if l.Origin != LegNamed || l.NamedBy < 0 || d.knew(l.Number) {
+		if l.Origin != LegNamed || l.NamedBy < 0 || d.knew(l.Number) || slices.ContainsFunc(d.before.Found, func(n FoundNumber) bool { return n.Number == l.Number }) {
 			continue
 		}
 		for e := range d.after.Journey.Events[l.NamedBy].Each() {
@@ -225,6 +237,20 @@ func (d *differ) numbers() {
 
 func (d *differ) knew(number string) bool {
 	return slices.ContainsFunc(d.before.Journey.Legs, func(x Leg) bool { return x.Number == number })
+}
+
+// named tells whether an event names a number: its row says so.
+func (d *differ) named(number string) bool {
+	return slices.ContainsFunc(d.after.Journey.Legs, func(l Leg) bool { return l.Origin == LegNamed && l.NamedBy >= 0 && l.Number == number })
+}
+
+func (d *differ) legOf(carrier, number string) string {
+	for i := range d.after.Journey.Legs {
+		if l := &d.after.Journey.Legs[i]; l.Carrier == carrier && l.Number == number {
+			return l.Key
+		}
+	}
+	return ""
 }
 
 func (d *differ) legWith(number string) string {

@@ -269,6 +269,7 @@ func (f *folder) legs() {
 	}
 	f.declared(&legs, add)
 	f.named(&legs, add, found)
+	f.found(&legs, add, found)
 	f.orderLegs(legs)
 }
 
@@ -439,6 +440,42 @@ func (f *folder) named(legs *[]Leg, add func(legID, LegOrigin) int, found map[le
 	}
 }
 
+// fill gives the last mile of the plan, which has had no number, to the leg
+// that has got one.
+func (f *folder) fill(legs *[]Leg, k int, found map[legID]int) {
+	l := &(*legs)[k]
+	plan := slices.IndexFunc(*legs, func(p Leg) bool {
+		return p.FirstEvent < 0 && p.Number == "" && p.Stage == StageLastMile && p.Return == l.Return && (p.Carrier == "" || p.Carrier == l.Carrier)
+	})
+	if plan < 0 {
+		return
+	}
+	l.ServiceLevel, l.Cost = (*legs)[plan].ServiceLevel, (*legs)[plan].Cost
+	*legs = slices.Delete(*legs, plan, plan+1)
+	f.reindex(*legs, found)
+}
+
+// found plans the last mile of a number that was found at its carrier: until
+// that carrier is heard, or somebody else has told of the last mile, or the
+// journey has ended. A second name with the same carrier is no leg of its own.
+func (f *folder) found(legs *[]Leg, add func(legID, LegOrigin) int, found map[legID]int) {
+	if f.j.Outcome != "" {
+		return
+	}
+	for i := range f.facts.Found {
+		n := &f.facts.Found[i]
+		if n.Rule != FoundPost && (n.Rule != FoundAlias || n.Carrier == n.FromCarrier) {
+			continue
+		}
+		if slices.ContainsFunc(*legs, func(l Leg) bool {
+			return l.Carrier == n.Carrier && l.Number == n.Number || l.Stage == StageLastMile && !l.Return && l.FirstEvent >= 0
+		}) {
+			continue
+		}
+		f.fill(legs, add(legID{n.Carrier, n.Number, StageLastMile, false}, LegOrigin(n.Rule)), found)
+	}
+}
+
 // nameLeg adds the leg that event i names by its telling t.
 func (f *folder) nameLeg(legs *[]Leg, add func(legID, LegOrigin) int, found map[legID]int, i int, t *Event) {
 	if slices.ContainsFunc(*legs, func(l Leg) bool {
@@ -447,17 +484,9 @@ func (f *folder) nameLeg(legs *[]Leg, add func(legID, LegOrigin) int, found map[
 		return
 	}
 	ret := f.j.Events[i].Return
-	plan := slices.IndexFunc(*legs, func(l Leg) bool {
-		return l.FirstEvent < 0 && l.Number == "" && l.Stage == StageLastMile && l.Return == ret && (l.Carrier == "" || l.Carrier == t.NextCarrier)
-	})
 	k := add(legID{t.NextCarrier, t.NextNumber, StageLastMile, ret}, LegNamed)
 	(*legs)[k].NamedBy = i
-	if plan >= 0 {
-		// The plan's leg has got its carrier and number.
-		(*legs)[k].ServiceLevel, (*legs)[k].Cost = (*legs)[plan].ServiceLevel, (*legs)[plan].Cost
-		*legs = slices.Delete(*legs, plan, plan+1)
-		f.reindex(*legs, found)
-	}
+	f.fill(legs, k, found)
 }
 
 // reindex says anew where each leg stands in the list.
@@ -496,7 +525,7 @@ func (f *folder) orderLegs(legs []Leg) {
 			l.State = LegDone
 		case l.FirstEvent >= 0:
 			l.State, l.End, f.j.CurrentLeg = LegActive, Moment{}, i
-		case i < started || f.j.Outcome != "":
+		case i < started || f.j.Outcome != "", f.facts.foundElsewhere(NumberKey{l.Carrier, l.Number}):
 			l.State = LegSkipped
 		default:
 			l.State = LegPlanned

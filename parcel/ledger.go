@@ -9,6 +9,13 @@ type Holder struct {
 	// Since and Until bound the use, from inclusive to exclusive; zero for an
 	// open end.
 	Since, Until time.Time
+	// Rule is how the shipment came by the number; empty where its merchant
+	// declared it or an event named it.
+	Rule FoundRule
+	// Proposed is set while nobody has said that the number is this parcel's:
+	// its carrier is asked, and what it tells is weighed before it is told. It
+	// is when the asking began, trade time.
+	Proposed time.Time
 }
 
 // Covers tells whether an event at t belongs to this use.

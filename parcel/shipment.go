@@ -90,6 +90,8 @@ type DeclaredLeg struct {
 	StageGiven bool  `json:"stageGiven,omitempty"`
 	// Carrier is the adapter's name; empty while nobody knows.
 	Carrier string `json:"carrier,omitempty"`
+	// Guessed tells that nobody named the carrier: the number's form did.
+	Guessed bool `json:"guessed,omitempty"`
 	// ServiceLevel is the carrier's product.
 	ServiceLevel string `json:"serviceLevel,omitempty"`
 	// Number is the carrier's number, normalised; empty if none was given.
@@ -118,6 +120,8 @@ type Facts struct {
 	Locale      string        `json:"locale,omitempty"`
 	Route       string        `json:"route,omitempty"` // code of the merchant's route
 	Legs        []DeclaredLeg `json:"legs,omitempty"`
+	// Found are numbers that were found later, first found first.
+	Found []FoundNumber `json:"found,omitempty"`
 	// Promises are all versions, first shown first.
 	Promises []Promise `json:"promises,omitempty"`
 	// RegisteredAt is when it was sold or packed.

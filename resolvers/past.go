@@ -20,6 +20,7 @@ func (r *Resolver) asOf(ctx context.Context, lens *view.Lens, l *Loaded, at time
 	if err != nil {
 		return nil, err
 	}
+	s.Facts.Found = slices.DeleteFunc(slices.Clone(s.Facts.Found), func(n parcel.FoundNumber) bool { return n.At.After(at) })
 	s.Facts.Legs = slices.DeleteFunc(slices.Clone(s.Facts.Legs), func(d parcel.DeclaredLeg) bool { return d.DeclaredAt.After(at) })
 	s.Facts.Promises = slices.DeleteFunc(slices.Clone(s.Facts.Promises), func(p parcel.Promise) bool { return p.ShownAt.After(at) })
 	s.Journey = parcel.Fold(&s, nil, events)

@@ -24,7 +24,7 @@ import (
 
 // codecVersion changes with the layout. Another version is not read: the
 // shipment is folded again.
-const codecVersion = 2
+const codecVersion = 3
 
 // Kinds of table entries. Digests and ULIDs are most of a state's bytes, and
 // packed they are half as long.
@@ -214,7 +214,7 @@ func (e *encoder) facts(f *parcel.Facts) {
 	e.count(len(f.Legs))
 	for i := range f.Legs {
 		l := &f.Legs[i]
-		e.bits(l.StageGiven)
+		e.bits(l.StageGiven, l.Guessed)
 		text(e, l.Stage)
 		text(e, l.Carrier)
 		text(e, l.ServiceLevel)
@@ -223,6 +223,16 @@ func (e *encoder) facts(f *parcel.Facts) {
 		text(e, l.ReplacedBy)
 		e.money(l.Cost)
 		e.time(l.DeclaredAt)
+	}
+	e.count(len(f.Found))
+	for i := range f.Found {
+		n := &f.Found[i]
+		text(e, n.Carrier)
+		text(e, n.Number)
+		text(e, n.FromCarrier)
+		text(e, n.From)
+		text(e, n.Rule)
+		e.time(n.At)
 	}
 	e.count(len(f.Promises))
 	for i := range f.Promises {
@@ -685,7 +695,8 @@ func (d *decoder) facts(f *parcel.Facts) {
 	f.Legs = alloc[parcel.DeclaredLeg](d.length(10))
 	for i := range f.Legs {
 		l := &f.Legs[i]
-		l.StageGiven = d.uvarint()&1 != 0
+		bits := d.uvarint()
+		l.StageGiven, l.Guessed = bits&1 != 0, bits&2 != 0
 		read(d, &l.Stage)
 		read(d, &l.Carrier)
 		read(d, &l.ServiceLevel)
@@ -694,6 +705,16 @@ func (d *decoder) facts(f *parcel.Facts) {
 		read(d, &l.ReplacedBy)
 		d.money(&l.Cost)
 		l.DeclaredAt = d.time()
+	}
+	f.Found = alloc[parcel.FoundNumber](d.length(6))
+	for i := range f.Found {
+		n := &f.Found[i]
+		read(d, &n.Carrier)
+		read(d, &n.Number)
+		read(d, &n.FromCarrier)
+		read(d, &n.From)
+		read(d, &n.Rule)
+		n.At = d.time()
 	}
 	f.Promises = alloc[parcel.Promise](d.length(4))
 	for i := range f.Promises {

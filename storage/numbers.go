@@ -23,9 +23,9 @@ const (
 SELECT v.carrier, v.number, '', '', 0, 0, '', '', '', 0, 0, 0, 0, 0, '', '', 0 FROM {rows} WHERE true ON CONFLICT DO NOTHING`
 	lockNumbers   = `SELECT ` + trackingColumns + ` FROM numbers n WHERE (n.carrier, n.number) IN (SELECT v.carrier, v.number FROM {rows}) ORDER BY n.carrier, n.number FOR UPDATE`
 	readNumbers   = `SELECT ` + trackingColumns + ` FROM numbers n WHERE (n.carrier, n.number) IN (SELECT v.carrier, v.number FROM {rows})`
-	holdersByKey  = `SELECT h.carrier, h.number, h.merchant_id, h.shipment_id, h.since, h.until FROM holders h WHERE (h.carrier, h.number) IN (SELECT v.carrier, v.number FROM {rows})`
-	upsertHolders = `INSERT INTO holders (carrier, number, shipment_id, merchant_id, since, until) SELECT * FROM {rows} WHERE true
-ON CONFLICT (carrier, number, shipment_id) DO UPDATE SET since = excluded.since, until = excluded.until`
+	holdersByKey  = `SELECT h.carrier, h.number, h.merchant_id, h.shipment_id, h.since, h.until, h.rule, h.proposed FROM holders h WHERE (h.carrier, h.number) IN (SELECT v.carrier, v.number FROM {rows})`
+	upsertHolders = `INSERT INTO holders (carrier, number, shipment_id, merchant_id, since, until, rule, proposed) SELECT * FROM {rows} WHERE true
+ON CONFLICT (carrier, number, shipment_id) DO UPDATE SET since = excluded.since, until = excluded.until, rule = excluded.rule, proposed = excluded.proposed`
 
 	putTrackingCols = "carrier text, number text, account text, postcode text, watched_at bigint, heard_at bigint, heard_by text, finding text, trouble text, trouble_since bigint, retry_at bigint, failures bigint, next_at bigint, owner text, worth bigint"
 	// What a carrier said later is not undone by the landing of an earlier
@@ -97,11 +97,11 @@ func (tx *Tx) HoldNumbers(ctx context.Context, keys []parcel.NumberKey) (map[par
 	err = tx.eachRow(ctx, op, batch{keyCols, holdersByKey}, len(keys), fillKeys(keys), func(rows *sql.Rows) error {
 		var k parcel.NumberKey
 		var h Holder
-		var since, until int64
-		if err := rows.Scan(&k.Carrier, &k.Number, &h.MerchantID, &h.ShipmentID, &since, &until); err != nil {
+		var since, until, proposed int64
+		if err := rows.Scan(&k.Carrier, &k.Number, &h.MerchantID, &h.ShipmentID, &since, &until, &h.Rule, &proposed); err != nil {
 			return err
 		}
-		h.Since, h.Until = instant(since), instant(until)
+		h.Since, h.Until, h.Proposed = instant(since), instant(until), instant(proposed)
 		s := states[k]
 		s.Holders = append(s.Holders, h)
 		states[k] = s
@@ -128,10 +128,11 @@ func (tx *Tx) PutHolders(ctx context.Context, rows []HolderRow) error {
 	})
 	// One statement may not touch a row twice: the last word counts.
 	rows = lastOf(rows, func(a, b HolderRow) bool { return a.NumberKey == b.NumberKey && a.ShipmentID == b.ShipmentID })
-	const cols = "carrier text, number text, shipment_id text, merchant_id text, since bigint, until bigint"
+	const cols = "carrier text, number text, shipment_id text, merchant_id text, since bigint, until bigint, rule text, proposed bigint"
 	_, err := tx.each(ctx, "put holders", batch{cols, upsertHolders}, len(rows), func(i int, row []any) {
 		r := &rows[i]
 		row[0], row[1], row[2], row[3], row[4], row[5] = r.Carrier, column(r.Number), r.ShipmentID, r.MerchantID, micros(r.Since), micros(r.Until)
+		row[6], row[7] = string(r.Rule), micros(r.Proposed)
 	})
 	return err
 }

@@ -21,6 +21,8 @@ const (
 SELECT * FROM {rows} WHERE true ON CONFLICT DO NOTHING`
 	payloadIDs = `SELECT p.id, p.carrier, p.account, p.kind, p.digest FROM payloads p
 WHERE (p.carrier, p.account, p.kind, p.digest) IN (SELECT v.carrier, v.account, v.kind, v.digest FROM {rows})`
+	spokenOf = `SELECT v.carrier, v.number FROM {rows}
+WHERE EXISTS (SELECT 1 FROM payload_numbers pn WHERE pn.carrier = v.carrier AND pn.number = v.number)`
 	insertPayloadNumbers = `INSERT INTO payload_numbers (carrier, number, payload_id) SELECT * FROM {rows} WHERE true ON CONFLICT DO NOTHING`
 
 	payloadsOfNumber = `SELECT ` + payloadColumns + ` FROM payload_numbers pn JOIN payloads p ON p.id = pn.payload_id
@@ -35,7 +37,7 @@ WHERE pn.carrier = ? AND pn.number = ? ORDER BY p.received_at DESC, p.id DESC LI
 		JOIN events e ON e.merchant_id = h.merchant_id AND e.shipment_id = h.shipment_id AND e.payload_id = p.id
 		WHERE pn.payload_id = p.id)
 	AND NOT EXISTS (SELECT 1 FROM payload_numbers pn WHERE pn.payload_id = p.id AND NOT EXISTS
-		(SELECT 1 FROM holders h WHERE h.carrier = pn.carrier AND h.number = pn.number AND h.merchant_id = ?))`
+		(SELECT 1 FROM holders h WHERE h.carrier = pn.carrier AND h.number = pn.number AND h.merchant_id = ? AND h.proposed = 0))`
 	walkPayloads        = `SELECT ` + payloadColumns + ` FROM payloads p WHERE p.id > ? AND p.received_at >= ? ORDER BY p.id LIMIT ?`
 	walkCarrierPayloads = `SELECT ` + payloadColumns + ` FROM payloads p WHERE p.carrier = ? AND p.id > ? AND p.received_at >= ? ORDER BY p.id LIMIT ?`
 )
@@ -137,6 +139,21 @@ func (tx *Tx) PutPayloadNumbers(ctx context.Context, rows []PayloadNumber) error
 		row[0], row[1], row[2] = rows[i].Carrier, column(rows[i].Number), rows[i].PayloadID
 	})
 	return err
+}
+
+// SpokenOf tells which of these numbers kept payloads tell of, in the order of
+// numbers.
+func (tx *Tx) SpokenOf(ctx context.Context, keys []parcel.NumberKey) ([]parcel.NumberKey, error) {
+	keys = sorted(keys)
+	var out []parcel.NumberKey
+	err := tx.eachRow(ctx, "numbers spoken of", batch{keyCols, spokenOf}, len(keys), fillKeys(keys), func(rows *sql.Rows) error {
+		var k parcel.NumberKey
+		err := rows.Scan(&k.Carrier, &k.Number)
+		out = append(out, k)
+		return err
+	})
+	slices.SortFunc(out, parcel.NumberKey.Compare)
+	return out, err
 }
 
 // PayloadsOf reads the newest payloads that tell of a number, at most limit of

@@ -135,7 +135,7 @@ const (
 		`' || n.trouble_since || '` + fieldEnd + `' || n.retry_at || '` + fieldEnd + `' || n.failures || '` + fieldEnd + `' || n.next_at || '` + fieldEnd + `' || n.leased_until,
 		'` + rowEnd + `')
 	FROM holders h JOIN numbers n ON n.carrier = h.carrier AND n.number = h.number
-	WHERE h.merchant_id = s.merchant_id AND h.shipment_id = s.id)`
+	WHERE h.merchant_id = s.merchant_id AND h.shipment_id = s.id AND h.proposed = 0)`
 )
 
 // loader turns rows of loadColumns and packed trackings into shipments.

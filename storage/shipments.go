@@ -1,11 +1,13 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/milepost-gateway/milepost/parcel"
 )
@@ -22,7 +24,7 @@ const (
 	merchantShipmentByReference  = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.merchant_id = ? AND s.reference = ?`
 	merchantShipmentsByReference = `SELECT ` + loadColumns + `, ` + packedTrackings + ` FROM shipments s WHERE s.merchant_id = ? AND s.reference = ANY(?)`
 	lockShipments                = `SELECT ` + loadColumns + ` FROM shipments s WHERE s.id = ANY(?) ORDER BY s.id FOR UPDATE`
-	lockShipmentsByReference     = `SELECT ` + loadColumns + ` FROM shipments s WHERE s.merchant_id = ? AND s.reference = ANY(?) ORDER BY s.id FOR UPDATE`
+	idsByReference               = `SELECT reference, id FROM shipments WHERE merchant_id = ? AND reference = ANY(?)`
 	// What the knock does not open is left out before the limit: rows that
 	// anyone may register must not crowd out the one that is asked for. The
 	// asker's own come first for the same reason, then the newest use: a number
@@ -168,24 +170,12 @@ func (s *Store) ShipmentsByNumber(ctx context.Context, k Knock) ([]*Loaded, erro
 // are missing from the result. The caller may replace the parts of a shipment
 // but must not write into its slices.
 func (tx *Tx) LockShipments(ctx context.Context, ids []string) (map[string]*parcel.Shipment, error) {
-	return tx.lock(ctx, "lock shipments", lockShipments, ids, func(s *parcel.Shipment) string { return s.ID }, list(tx.s, ids))
-}
-
-// ShipmentsByReference is LockShipments by a merchant's references. Two
-// transactions that both register a reference nobody has yet do not see each
-// other; the later one is run again by Update.
-func (tx *Tx) ShipmentsByReference(ctx context.Context, merchantID string, references []string) (map[string]*parcel.Shipment, error) {
-	return tx.lock(ctx, "shipments by reference", lockShipmentsByReference, references,
-		func(s *parcel.Shipment) string { return s.Reference }, merchantID, list(tx.s, columns(references)))
-}
-
-func (tx *Tx) lock(ctx context.Context, op, text string, keys []string, key func(*parcel.Shipment) string, args ...any) (map[string]*parcel.Shipment, error) {
-	out := make(map[string]*parcel.Shipment, len(keys))
-	if len(keys) == 0 {
+	out := make(map[string]*parcel.Shipment, len(ids))
+	if len(ids) == 0 {
 		return out, nil
 	}
 	var loaded []*parcel.Shipment
-	err := tx.load(ctx, op, text, true, func(l *Loaded) { loaded = append(loaded, l.Shipment) }, args...)
+	err := tx.load(ctx, "lock shipments", lockShipments, true, func(l *Loaded) { loaded = append(loaded, l.Shipment) }, list(tx.s, ids))
 	if err != nil {
 		return nil, err
 	}
@@ -193,10 +183,29 @@ func (tx *Tx) lock(ctx context.Context, op, text string, keys []string, key func
 		tx.tags = make(map[string][]string, len(loaded))
 	}
 	for _, s := range loaded {
-		out[key(s)] = s
+		out[s.ID] = s
 		tx.tags[s.ID] = s.Tags
 	}
 	return out, nil
+}
+
+// IDsOfReferences finds shipments by a merchant's references; those that nobody
+// has are missing from the result. Nothing is locked, so that all shipments of
+// a transaction can be locked in one order. Two transactions that both register
+// a reference nobody has yet do not see each other; the later one is run again
+// by Update.
+func (tx *Tx) IDsOfReferences(ctx context.Context, merchantID string, references []string) (map[string]string, error) {
+	out := make(map[string]string, len(references))
+	if len(references) == 0 {
+		return out, nil
+	}
+	err := tx.query(ctx, "ids of references", idsByReference, func(rows *sql.Rows) error {
+		var reference, id string
+		err := rows.Scan(&reference, &id)
+		out[reference] = id
+		return err
+	}, merchantID, list(tx.s, columns(references)))
+	return out, err
 }
 
 // PutShipments stores shipments: fresh ones that were never stored, and changed
@@ -208,6 +217,11 @@ func (tx *Tx) PutShipments(ctx context.Context, fresh, changed []*parcel.Shipmen
 			return fmt.Errorf("storage: put shipments: %s: %w", s.ID, err)
 		}
 	}
+	// Two writers of the same references wait for each other on the unique
+	// index; in one order they cannot deadlock.
+	fresh = slices.SortedFunc(slices.Values(fresh), func(a, b *parcel.Shipment) int {
+		return cmp.Or(strings.Compare(a.MerchantID, b.MerchantID), strings.Compare(a.Reference, b.Reference))
+	})
 	var e encoder
 	if _, err := tx.each(ctx, "put shipments", batch{putColumns, insertShipments}, len(fresh),
 		func(i int, row []any) { putRow(fresh[i], &e, row) }); err != nil {

@@ -76,7 +76,7 @@ func TestDamagedState(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			p := storagetest.NewParcel("shop", 1, 5)
 			storagetest.Put(t, c.Store, p)
-			damaged := append([]byte{2, byte(len(parcel.RuleVersion))}, parcel.RuleVersion...)
+			damaged := append([]byte{3, byte(len(parcel.RuleVersion))}, parcel.RuleVersion...)
 			if err := c.Store.Exec(t.Context(), `UPDATE shipments SET state = ?`, append(damaged, 0xff, 0xff)); err != nil {
 				t.Fatal(err)
 			}

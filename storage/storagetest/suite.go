@@ -51,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		{"DropFiles", testDropFiles},
 		{"Unmapped", testUnmapped},
 		{"Cohorts", testCohorts},
+		{"NextCarriers", testNextCarriers},
+		{"FoundNumbers", testFoundNumbers},
 		{"Passings", testPassings},
 		{"OddText", testOddText},
 		{"Tenancy", testTenancy},

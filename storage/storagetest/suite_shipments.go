@@ -121,11 +121,18 @@ func testPutShipments(t *testing.T, s *storage.Store) {
 			}
 		}
 		update(t, s, func(ctx context.Context, tx *storage.Tx) error {
-			locked, err := tx.ShipmentsByReference(ctx, m, []string{p.Shipment.Reference})
+			ids, err := tx.IDsOfReferences(ctx, m, []string{p.Shipment.Reference, "nobody's"})
 			if err != nil {
 				return err
 			}
-			next := *locked[p.Shipment.Reference]
+			if diff := gocmp.Diff(map[string]string{p.Shipment.Reference: p.Shipment.ID}, ids); diff != "" {
+				t.Errorf("ids of references (-want +got):\n%s", diff)
+			}
+			locked, err := tx.LockShipments(ctx, []string{p.Shipment.ID})
+			if err != nil {
+				return err
+			}
+			next := *locked[p.Shipment.ID]
 			next.Tags = nil
 			return tx.PutShipments(ctx, nil, []*parcel.Shipment{&next})
 		})
@@ -170,12 +177,12 @@ func testConcurrentRegistration(t *testing.T, s *storage.Store) {
 		g.Go(func() error {
 			var id string
 			err := s.Update(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
-				known, err := tx.ShipmentsByReference(ctx, m, []string{p.Shipment.Reference})
+				known, err := tx.IDsOfReferences(ctx, m, []string{p.Shipment.Reference})
 				if err != nil {
 					return err
 				}
-				if k := known[p.Shipment.Reference]; k != nil {
-					id = k.ID
+				if k := known[p.Shipment.Reference]; k != "" {
+					id = k
 					return nil
 				}
 				id = p.Shipment.ID

@@ -1,11 +1,13 @@
 package storagetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -453,4 +455,98 @@ func filled[T any](list []*T) int {
 		}
 	}
 	return n
+}
+
+func testNextCarriers(t *testing.T, s *storage.Store) {
+	m, other, third := merchant(t, s, "shop"), merchant(t, s, "other"), merchant(t, s, "third")
+	lane := parcel.Lane{Origin: "CN", Destination: "BR"}
+	key := func(merchant, next string, same bool, days int) parcel.HandoverKey {
+		return parcel.HandoverKey{MerchantID: merchant, Lane: lane, Carrier: "cainiao", Next: next, SameNumber: same, GapDays: days}
+	}
+	add := func(deltas ...parcel.HandoverDelta) {
+		t.Helper()
+		update(t, s, func(ctx context.Context, tx *storage.Tx) error { return tx.AddHandovers(ctx, deltas) })
+	}
+	read := func(merchant string, lane parcel.Lane, carrier string, merchants int) (out []parcel.HandoverCount) {
+		t.Helper()
+		update(t, s, func(ctx context.Context, tx *storage.Tx) (err error) {
+			out, err = tx.Handovers(ctx, merchant, lane, carrier, merchants)
+			return err
+		})
+		slices.SortFunc(out, func(a, b parcel.HandoverCount) int {
+			return cmp.Or(strings.Compare(a.Next, b.Next), cmp.Compare(a.GapDays, b.GapDays), cmp.Compare(a.N, b.N))
+		})
+		return out
+	}
+	add(
+		parcel.HandoverDelta{HandoverKey: key(m, "correios", true, 3), N: 2}, parcel.HandoverDelta{HandoverKey: key(m, "correios", true, 3), N: 1},
+		parcel.HandoverDelta{HandoverKey: key(m, "correios", false, 9), N: 1}, parcel.HandoverDelta{HandoverKey: key(other, "correios", true, 3), N: 5},
+		parcel.HandoverDelta{HandoverKey: key(other, "secret", true, 1), N: 7}, parcel.HandoverDelta{HandoverKey: key(third, "correios", true, 60), N: 1},
+	)
+	add(parcel.HandoverDelta{HandoverKey: key(m, "correios", false, 9), N: -1})
+	for _, tt := range []struct {
+		name string
+		got  []parcel.HandoverCount
+		want []parcel.HandoverCount
+	}{
+		{"its own", read(m, lane, "cainiao", 3), []parcel.HandoverCount{{Next: "correios", SameNumber: true, GapDays: 3, N: 3, Merchants: 1}}},
+		{"of three or more", read("", lane, "cainiao", 3), []parcel.HandoverCount{
+			{Next: "correios", SameNumber: true, GapDays: 3, N: 8, Merchants: 3}, {Next: "correios", SameNumber: true, GapDays: 60, N: 1, Merchants: 3}}},
+		{"of four or more", read("", lane, "cainiao", 4), nil},
+		{"of another lane", read(m, parcel.Lane{Origin: "CN", Destination: "RU"}, "cainiao", 3), nil},
+		{"from another carrier", read(m, lane, "ups", 3), nil},
+	} {
+		if diff := gocmp.Diff(tt.want, tt.got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	wantKind(t, s.Update(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		return tx.AddHandovers(ctx, []parcel.HandoverDelta{{HandoverKey: key(m, "correios", true, parcel.MaxGapDays+1), N: 1}})
+	}), parcel.ErrInvalid)
+}
+
+// testFoundNumbers: how a number was found is kept with its holder, and what
+// only may be a shipment's is not shown as its own.
+func testFoundNumbers(t *testing.T, s *storage.Store) {
+	m := merchant(t, s, "shop")
+	p := NewParcel(m, 1, 0)
+	Put(t, s, p)
+	k := parcel.NumberKey{Carrier: "russian-post", Number: "MAYBE1"}
+	h := storage.Holder{MerchantID: m, ShipmentID: p.Shipment.ID, Since: Epoch, Rule: parcel.FoundPost, Proposed: Epoch.Add(time.Hour)}
+	hold := func(h storage.Holder) {
+		t.Helper()
+		update(t, s, func(ctx context.Context, tx *storage.Tx) error {
+			if _, err := tx.HoldNumbers(ctx, []parcel.NumberKey{k}); err != nil {
+				return err
+			}
+			return tx.PutHolders(ctx, []storage.HolderRow{{NumberKey: k, Holder: h}})
+		})
+		update(t, s, func(ctx context.Context, tx *storage.Tx) error {
+			held, err := tx.HoldNumbers(ctx, []parcel.NumberKey{k})
+			if diff := gocmp.Diff([]storage.Holder{h}, held[k].Holders); diff != "" {
+				t.Errorf("holder (-want +got):\n%s", diff)
+			}
+			return err
+		})
+	}
+	shown := func() bool {
+		got := must(s.Shipments(t.Context(), storage.OfMerchant(m), []string{p.Shipment.ID}))(t)[0]
+		return slices.ContainsFunc(got.Trackings, func(tr parcel.Tracking) bool { return tr.NumberKey == k })
+	}
+	hold(h)
+	if shown() {
+		t.Error("a number that only may be the shipment's is shown as its own")
+	}
+	h.Proposed = time.Time{}
+	hold(h)
+	if !shown() {
+		t.Error("a number of the shipment is not shown")
+	}
+	update(t, s, func(ctx context.Context, tx *storage.Tx) error {
+		spoken, err := tx.SpokenOf(ctx, append([]parcel.NumberKey{k}, p.Numbers...))
+		if want := slices.SortedFunc(slices.Values(p.Numbers), parcel.NumberKey.Compare); !slices.Equal(want, spoken) {
+			t.Errorf("payloads speak of %v, want %v", spoken, want)
+		}
+		return err
+	})
 }

@@ -131,6 +131,8 @@ CREATE TABLE holders (
     merchant_id text COLLATE "C" NOT NULL,
     since       bigint NOT NULL,
     until       bigint NOT NULL,
+    rule        text COLLATE "C" NOT NULL, -- by which it was found; empty if declared or named
+    proposed    bigint NOT NULL, -- since when it is asked whether it is the parcel's, 0 if it is
     PRIMARY KEY (carrier, number, shipment_id)
 );
 CREATE INDEX holders_shipment ON holders (merchant_id, shipment_id);
@@ -293,6 +295,19 @@ CREATE TABLE passings (
     unseen       bigint NOT NULL,
     damaged      bigint NOT NULL,
     PRIMARY KEY (merchant_id, origin, destination, from_stage, from_carrier, to_stage, to_carrier, day, hours, cause)
+);
+
+-- Who came after whom on a lane, and how many days later: what is usual there.
+CREATE TABLE next_carriers (
+    merchant_id  text COLLATE "C" NOT NULL,
+    origin       text COLLATE "C" NOT NULL,
+    destination  text COLLATE "C" NOT NULL,
+    carrier      text COLLATE "C" NOT NULL,
+    next_carrier text COLLATE "C" NOT NULL,
+    same_number  bigint NOT NULL, -- 1 where the number stayed
+    gap_days     bigint NOT NULL, -- 60 is 60 or more
+    n            bigint NOT NULL,
+    PRIMARY KEY (origin, destination, carrier, merchant_id, next_carrier, same_number, gap_days)
 );
 
 CREATE TABLE routes (

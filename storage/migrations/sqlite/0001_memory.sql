@@ -131,6 +131,8 @@ CREATE TABLE holders (
     merchant_id TEXT NOT NULL,
     since       INTEGER NOT NULL,
     until       INTEGER NOT NULL,
+    rule        TEXT NOT NULL,    -- by which it was found; empty if declared or named
+    proposed    INTEGER NOT NULL, -- since when it is asked whether it is the parcel's, 0 if it is
     PRIMARY KEY (carrier, number, shipment_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX holders_shipment ON holders (merchant_id, shipment_id);
@@ -290,6 +292,19 @@ CREATE TABLE passings (
     unseen       INTEGER NOT NULL,
     damaged      INTEGER NOT NULL,
     PRIMARY KEY (merchant_id, origin, destination, from_stage, from_carrier, to_stage, to_carrier, day, hours, cause)
+) STRICT, WITHOUT ROWID;
+
+-- Who came after whom on a lane, and how many days later: what is usual there.
+CREATE TABLE next_carriers (
+    merchant_id  TEXT NOT NULL,
+    origin       TEXT NOT NULL,
+    destination  TEXT NOT NULL,
+    carrier      TEXT NOT NULL,
+    next_carrier TEXT NOT NULL,
+    same_number  INTEGER NOT NULL, -- 1 where the number stayed
+    gap_days     INTEGER NOT NULL, -- 60 is 60 or more
+    n            INTEGER NOT NULL,
+    PRIMARY KEY (origin, destination, carrier, merchant_id, next_carrier, same_number, gap_days)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE routes (

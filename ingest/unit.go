@@ -406,6 +406,13 @@ func EventID(shipmentID, key string) string {
 
 // flush folds what was told and writes everything, log last.
 func (u *unit) flush() (last int64, err error) {
+	// A number that gets its shipment in this batch finds the batch's own
+	// payloads among those that were kept.
+	if len(u.payNumbers) > 0 {
+		if err := u.tx.PutPayloadNumbers(u.ctx, u.payNumbers); err != nil {
+			return 0, err
+		}
+	}
 	if err := u.followAll(); err != nil {
 		return 0, err
 	}
@@ -441,11 +448,6 @@ func (u *unit) flush() (last int64, err error) {
 	}
 	if len(u.holders) > 0 {
 		if err := u.tx.PutHolders(u.ctx, u.holders); err != nil {
-			return 0, err
-		}
-	}
-	if len(u.payNumbers) > 0 {
-		if err := u.tx.PutPayloadNumbers(u.ctx, u.payNumbers); err != nil {
 			return 0, err
 		}
 	}
@@ -548,7 +550,6 @@ func (u *unit) followAll() error {
 // news that came before the registration, and the history of a number that an
 // event has just named.
 func (u *unit) catchUp() error {
-	done := map[parcel.NumberKey]struct{}{}
 	for range maxRounds {
 		if err := u.followNamed(); err != nil {
 			return err
@@ -558,15 +559,9 @@ func (u *unit) catchUp() error {
 		if len(late) == 0 {
 			return nil
 		}
-		var fresh []parcel.NumberKey
-		for _, key := range late {
-			if _, again := done[key]; again {
-				continue
-			}
-			done[key] = struct{}{}
-			fresh = append(fresh, key)
-		}
-		spoken, err := u.spokenOf(fresh)
+		// A number that got another holder is read once more, for that one.
+		slices.SortFunc(late, parcel.NumberKey.Compare)
+		spoken, err := u.spokenOf(slices.Compact(late))
 		if err != nil {
 			return err
 		}

@@ -164,16 +164,11 @@ func (w *world) register(numbers ...string) {
 
 func (w *world) read(number string) *parcel.Shipment {
 	w.t.Helper()
-	var found *parcel.Shipment
-	err := w.store.Update(w.t.Context(), func(ctx context.Context, tx *storage.Tx) error {
-		all, err := tx.ShipmentsByReference(ctx, w.merchant, []string{number})
-		found = all[number]
-		return err
-	})
-	if err != nil || found == nil {
+	found, err := w.store.ShipmentsByReference(w.t.Context(), storage.OfMerchant(w.merchant), []string{number})
+	if err != nil || found[0] == nil {
 		w.t.Fatalf("shipment of %s: %v", number, err)
 	}
-	return found
+	return found[0].Shipment
 }
 
 // expect checks how many scans the timeline of a number shows, and that each is

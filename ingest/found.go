@@ -235,14 +235,6 @@ func declaredAs(s *parcel.Shipment, number string) (parcel.NumberKey, bool) {
 	return parcel.NumberKey{}, false
 }
 
-// graceOf is how long a carrier may not know a fresh label.
-func (g *Ingest) graceOf(carrier string) time.Duration {
-	if spec, ok := g.spec(carrier); ok && spec.Grace > 0 {
-		return spec.Grace
-	}
-	return 72 * time.Hour
-}
-
 // weigh looks at what a carrier told of a number that may be a shipment's. A
 // story that goes with the parcel makes the number its own; another leaves the
 // shipment as it is.

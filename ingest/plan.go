@@ -148,6 +148,11 @@ func (u *unit) rank(k parcel.NumberKey) {
 			first = h.MerchantID
 		}
 		owned = owned || h.MerchantID == tr.Owner
+		if !h.Proposed.IsZero() {
+			at := nextTry(u.now, t.now, h, k)
+			plain, adapted = sooner(plain, at), sooner(adapted, at)
+			continue
+		}
 		worth = max(worth, worthOf(u.now, t.now, tr, u.g.graceOf(k.Carrier)))
 		at := nextLook(u.now, t.now, tr)
 		plain, adapted = sooner(plain, at), sooner(adapted, u.adapt(t.now, tr, at))

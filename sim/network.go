@@ -180,6 +180,8 @@ func contract(carrier string) map[string]string {
 		return map[string]string{"address_reasons": "", "return_actions": ""}
 	case cainiao:
 		return map[string]string{"push_events": ""}
+	case "dpd-sftp":
+		return map[string]string{"depots": "", "country": "", "reasons": ""}
 	case "sf-express":
 		return map[string]string{"check_phone_no": "4821"}
 	}

@@ -68,17 +68,28 @@ func (h *hook) run(days int) {
 	work.Go(func() { h.w.Push(ctx, h.deliver) })
 	patience, done := context.WithTimeout(ctx, 60*time.Second)
 	defer done()
+	pushers := h.w.pushers()
 	for range days * 4 {
-		if err := h.w.trade.AwaitWaiting(patience, 2); err != nil {
+		if err := h.w.trade.AwaitWaiting(patience, pushers); err != nil {
 			h.w.t.Fatalf("the pushers do not come to rest: %v", err)
 		}
 		h.w.trade.Advance(6 * time.Hour)
 	}
-	if err := h.w.trade.AwaitWaiting(patience, 2); err != nil {
+	if err := h.w.trade.AwaitWaiting(patience, pushers); err != nil {
 		h.w.t.Fatalf("the pushers do not come to rest: %v", err)
 	}
 	cancel()
 	work.Wait()
+}
+
+// pushers counts the carriers that push: each sleeps by itself.
+func (w *world) pushers() (n int) {
+	for _, c := range w.Carriers() {
+		if w.Pushes(c) {
+			n++
+		}
+	}
+	return n
 }
 
 func newHook(w *world) *hook {
@@ -176,7 +187,7 @@ func TestPushesAreGivenUpInTheEnd(t *testing.T) {
 		})
 	})
 	for range 24 {
-		if err := w.trade.AwaitWaiting(ctx, 2); err != nil {
+		if err := w.trade.AwaitWaiting(ctx, w.pushers()); err != nil {
 			t.Fatal(err)
 		}
 		w.trade.Advance(6 * time.Hour)

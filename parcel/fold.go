@@ -85,9 +85,10 @@ func (f *folder) retract() {
 
 // read gives each event its code and milestone in the context of the whole
 // set: a pre-declaration is told from a presentation by what came before it,
+// what was delivered to a pickup point waits there until somebody collects it,
 // and a departure nobody reported is proved by the first scan abroad.
 func (f *folder) read() {
-	departed := false
+	departed, waiting := false, false
 	origin, destination := f.facts.Origin.Country, f.facts.Destination.Country
 	for i := range f.j.Events {
 		e := &f.j.Events[i]
@@ -95,10 +96,15 @@ func (f *folder) read() {
 		if e.Code == CodeImportCustomsPresented && !departed {
 			e.Read = CodeImportPredeclared
 		}
+		// Said of a parcel that was known to wait there, it is collected.
+		if e.Code == CodeDelivered && e.DeliveredTo == DeliveredToPickupPoint && !waiting {
+			e.Read = CodeReadyForPickup
+		}
 		e.Proves = e.Read.Proves()
 		if !e.counts() {
 			continue
 		}
+		waiting = waiting || e.Code == CodeReadyForPickup
 		if at := e.Place.Country; e.Read.IsMovement() && origin != "" && at != "" && at != origin {
 			// Seen abroad: it has left, whoever forgot to say so; seen in the
 			// country of destination: it has arrived.

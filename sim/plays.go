@@ -453,6 +453,16 @@ func plays() []play {
 				s.tell(0, 2.2, parcel.CodePickedUp, s.j.from)
 				s.tell(0, 3.4, parcel.CodeOriginHubArrived, &s.home.hub)
 			}},
+		{"SIM-TOLD-BY-TWO-POSTS-RU-01", []int{7, 16}, ruPost, upuPostal, "",
+			"The network of posts and the post itself both tell of arrival, customs and delivery: each scan stands once, with two witnesses.", func(s *story) {
+				s.posted(0, -9)
+				post := s.then(russianPost, parcel.StageLastMile)
+				for _, leg := range []int{0, post} {
+					s.landed(leg, -2.2)
+					s.tell(leg, 1.2, parcel.CodeReadyForPickup, s.j.to)
+					s.tell(leg, 2.4, parcel.CodeDelivered, s.j.to)
+				}
+			}},
 	}
 }
 

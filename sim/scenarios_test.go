@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -135,6 +136,7 @@ func TestScenariosPlay(t *testing.T) {
 		"SIM-WEATHER-US-01":             {pickedUp, open(parcel.ExceptionDelayed), there, delivered, nil},
 		"SIM-DELIVERED-NEIGHBOUR-BR-01": {pickedUp, nil, there, delivered, nil},
 		"SIM-NO-FIRST-SCAN-AU-01":       {parcel.MilestoneDispatched, nil, pickedUp, "", nil},
+		"SIM-TOLD-BY-TWO-POSTS-RU-01":   {cleared, nil, there, delivered, nil},
 	}
 
 	w := newWorld(t, sim.Options{Seed: 1, Shipments: 1, Past: day})
@@ -228,6 +230,24 @@ func TestScenarioDetails(t *testing.T) {
 	w.trade.Advance(day)
 	if after := vague(); len(before) != 1 || len(after) != 1 || before[0] == after[0] || before[0][:32] != after[0][:32] {
 		t.Errorf("told as %q and a day later as %q, want one event with two places", before, after)
+	}
+	w.trade.Advance(3 * day)
+	i := slices.IndexFunc(w.plan, func(c sim.Consignment) bool { return c.Scenario == "SIM-TOLD-BY-TWO-POSTS-RU-01" })
+	var tellers []string
+	both := w.follow(&w.plan[i])
+	for _, e := range both.Journey.Events {
+		tellers = append(tellers, fmt.Sprintf("%s by %d", e.Read, len(e.Witnesses)))
+	}
+	if diff := gocmp.Diff([]string{
+		"PICKED_UP by 1", "EXPORT_EXCHANGE_ARRIVED by 1", "ORIGIN_COUNTRY_DEPARTED by 1",
+		"DESTINATION_COUNTRY_ARRIVED by 2", "IMPORT_CUSTOMS_PRESENTED by 2", "IMPORT_CUSTOMS_RELEASED by 2", "READY_FOR_PICKUP by 2", "DELIVERED by 2",
+	}, tellers); diff != "" {
+		t.Errorf("told by two posts (-want +got):\n%s", diff)
+	}
+	for _, l := range both.Journey.Legs {
+		if l.Stage == parcel.StageLastMile && l.Carrier != "russian-post" || l.Stage == parcel.StageFirstMile && l.Carrier != "upu-postal" {
+			t.Errorf("%s is a leg of %s", l.Stage, l.Carrier)
+		}
 	}
 	first, second := of("SIM-RECYCLED-NUMBER-RU-01"), of("SIM-RECYCLED-NUMBER-RU-02")
 	if first.Number != second.Number {

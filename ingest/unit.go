@@ -687,12 +687,19 @@ func (u *unit) followNamed() error {
 	return nil
 }
 
-// withdrawn tells whether a person has taken an event back: told again, it names
-// no number.
+// withdrawn tells whether a person has taken an event back, whoever of its
+// tellers it was named by: told again, or by another, it names no number.
 func (t *touched) withdrawn(key string) bool {
-	is := func(r *parcel.Retraction) bool { return r != nil && r.Target == key }
-	return slices.ContainsFunc(t.rows, func(e parcel.Event) bool { return is(e.Retraction) }) ||
-		t.before != nil && slices.ContainsFunc(t.before.Journey.Corrections, func(r parcel.Retraction) bool { return is(&r) })
+	var prior *parcel.Journey
+	if t.before != nil {
+		prior = &t.before.Journey
+	}
+	if (prior == nil || len(prior.Corrections) == 0) && !slices.ContainsFunc(t.rows, func(e parcel.Event) bool { return e.Retraction != nil }) {
+		return false
+	}
+	j := parcel.Fold(t.now, prior, t.rows)
+	i := j.EventByKey(key)
+	return i >= 0 && j.Events[i].Retracted != nil && j.Events[i].Retracted.Kind != parcel.RetractionByCarrier
 }
 
 // plan sets the next look at the numbers of a shipment that has changed.

@@ -81,6 +81,7 @@ func TestSameScan(t *testing.T) {
 		{"two codes that nobody mapped", []scan{{code: parcel.CodeUnknown, carrier: "china-post"}, {code: parcel.CodeUnknown, carrier: "correios"}}, 2},
 		{"in transit, by two", []scan{{code: parcel.CodeInTransit, carrier: "china-post"}, {code: parcel.CodeInTransit, carrier: "correios"}}, 1},
 		{"an aggregator repeats in fewer words", []scan{{code: parcel.CodeInTransit, carrier: "correios", teller: "17track"}, {code: office, carrier: "correios"}}, 1},
+		{"an aggregator repeats in fewer words, by a clock that only UTC explains", []scan{{hour: -8, code: parcel.CodeInTransit, carrier: "china-post", teller: "17track", country: "CN", city: "Shenzhen", zone: 8, unsure: true}, {code: office, carrier: "china-post", country: "CN", city: "Shenzhen", zone: 8}}, 2},
 		{"an aggregator repeats what it cannot name", []scan{{code: parcel.CodeUnknown, carrier: "correios", teller: "17track"}, {code: office, carrier: "correios"}}, 1},
 		{"an aggregator repeats another carrier", []scan{{code: parcel.CodeInTransit, carrier: "china-post", teller: "17track"}, {code: office, carrier: "correios"}}, 2},
 		{"one carrier says two things", []scan{{code: failed, carrier: "correios", own: "1"}, {code: failed, carrier: "correios", own: "2"}}, 2},
@@ -95,6 +96,9 @@ func TestSameScan(t *testing.T) {
 		{"a number that the other named", []scan{{hour: -9, code: parcel.CodeHandedToLinehaul, carrier: "acme", number: "AC1", next: "correios/NX1"}, {code: office, carrier: "correios", number: "NX1"}, {code: office, carrier: "acme", number: "AC1"}}, 2},
 		{"no chain by the one in the middle", []scan{{code: office, carrier: "a", city: "Campinas"}, {code: office, carrier: "b"}, {code: office, carrier: "c", city: "Curitiba"}}, 2},
 		{"no chain by minutes", []scan{{code: office, carrier: "a"}, {hour: 40 * second, code: office, carrier: "b"}, {hour: 80 * second, code: office, carrier: "c"}}, 2},
+		{"three scans of a minute, told by two", []scan{
+			{code: parcel.CodeDestinationHubProcessed, carrier: "correios"}, {code: office, carrier: "correios"}, {code: parcel.CodeOutForDelivery, carrier: "correios"},
+			{code: parcel.CodeDestinationHubProcessed, carrier: "china-post"}, {code: office, carrier: "china-post"}, {code: parcel.CodeOutForDelivery, carrier: "china-post"}}, 3},
 		{"four who tell one scan", []scan{{code: office, carrier: "correios"}, {code: office, carrier: "china-post"}, {code: office, carrier: "correios", teller: "17track"}, {code: office, carrier: "china-post", teller: "17track"}}, 1},
 	}
 	for _, c := range cases {
@@ -121,6 +125,50 @@ func TestSameScan(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheClosestPairIsOne: of two that could be meant, the one that agrees best.
+func TestTheClosestPairIsOne(t *testing.T) {
+	j := parcel.Fold(shipment("CN", "BR"), nil, rowsOf([]scan{
+		{hour: 5, code: parcel.CodeInTransit, carrier: "correios", number: "NX1"},
+		{hour: 5 + 30./3600, code: parcel.CodeDeliveryOfficeArrived, carrier: "correios", number: "NX1"},
+		{hour: 5, code: parcel.CodeDeliveryOfficeArrived, carrier: "correios", teller: "17track", number: "NX1"},
+	}))
+	got := norm(told(j))
+	slices.Sort(got)
+	if d := cmp.Diff([]string{"correios DELIVERY_OFFICE_ARRIVED by 17track, correios", "correios IN_TRANSIT by correios"}, got); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+}
+
+// TestWithdrawnLinkPartsTheNumbers: numbers are linked by an event; without it
+// their scans have nothing to do with each other.
+func TestWithdrawnLinkPartsTheNumbers(t *testing.T) {
+	naming := scan{hour: 1, code: parcel.CodeOriginCountryDeparted, next: "correios/NX1"}
+	rows := rowsOf([]scan{naming, {hour: 5, code: parcel.CodeDeliveryOfficeArrived}, {hour: 5, code: parcel.CodeDeliveryOfficeArrived, carrier: "correios", number: "NX1"}})
+	linked := parcel.Fold(shipment("CN", "BR"), nil, rows)
+	if len(linked.Events) != 2 {
+		t.Fatalf("linked: %v", told(linked))
+	}
+	target := naming.row("S1")
+	parted := parcel.Fold(shipment("CN", "BR"), &linked, []parcel.Event{{ID: target.ID, EventKey: target.EventKey, EventDigest: "x",
+		Retraction: &parcel.Retraction{Target: target.EventKey, Kind: parcel.RetractionIncorrect, At: day0}}})
+	if len(parted.Events) != 3 {
+		t.Errorf("parted: %v", told(parted))
+	}
+}
+
+// TestWhoTellsMoreOwnsTheStage: of two who tell of the same stages, the scan is
+// the one's that tells more of its stage.
+func TestWhoTellsMoreOwnsTheStage(t *testing.T) {
+	scans := []scan{
+		{hour: 5, code: parcel.CodeDeliveryOfficeArrived, carrier: "b"}, {hour: 5, code: parcel.CodeDeliveryOfficeArrived, carrier: "a"},
+		{hour: 9, code: parcel.CodeOutForDelivery, carrier: "b"},
+	}
+	for i := range scans {
+		scans[i].number = "N1"
+	}
+	wantLegs(t, parcel.Fold(shipment("CN", "BR"), nil, rowsOf(scans)), "LAST_MILE b/N1 ACTIVE 2")
 }
 
 // TestTheBestTellerIsShown: the words of the one that knows most, what only
@@ -159,6 +207,35 @@ func TestTheBestTellerIsShown(t *testing.T) {
 	}
 	if j.Tells(early.EventKey, late.EventDigest) {
 		t.Error("one's words are taken for the other's")
+	}
+}
+
+// TestBetterTeller holds the order of what makes a telling the better one: of two
+// the first is shown, though the second has more of what counts less.
+func TestBetterTeller(t *testing.T) {
+	base := scan{hour: 5, code: parcel.CodeDelivered, carrier: "correios", number: "RB1CN", country: "BR"}
+	with := func(change func(*scan)) scan { s := base; change(&s); return s }
+	cases := []struct {
+		name          string
+		better, worse scan
+	}{
+		{"a code that says more", with(func(s *scan) { s.unsure = true }), with(func(s *scan) { s.code, s.teller, s.city = parcel.CodeInTransit, "17track", "Campinas" })},
+		{"a clock before a day", with(func(s *scan) { s.unsure = true }), with(func(s *scan) { s.carrier, s.day, s.city = "upu", true, "Campinas" })},
+		{"the surer offset", base, with(func(s *scan) { s.carrier, s.unsure, s.city = "upu", true, "Campinas" })},
+		{"more of the place", with(func(s *scan) { s.teller, s.city = "17track", "Campinas" }), base},
+		{"whose scan it is", base, with(func(s *scan) { s.teller = "17track" })},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			better, worse := c.better.row("S1"), c.worse.row("S1")
+			better.Words, worse.Words = "better", "worse, with more words"
+			for _, rows := range [][]parcel.Event{{better, worse}, {worse, better}} {
+				j := parcel.Fold(shipment("CN", "BR"), nil, rows)
+				if len(j.Events) != 1 || j.Events[0].Words != "better" {
+					t.Errorf("%v, shown in the words %q", told(j), j.Events[0].Words)
+				}
+			}
+		})
 	}
 }
 

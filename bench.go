@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -58,6 +59,10 @@ func measure(ctx context.Context, con *console, c *benchCommand) error {
 		}
 		s.Print(con.out)
 	}
+	met, err := measureShops(ctx, con, what, c, o)
+	if err != nil {
+		return err
+	}
 	var all []bench.Comparison
 	if what["read"] {
 		found, err := bench.Reading(ctx, o)
@@ -74,6 +79,9 @@ func measure(ctx context.Context, con *console, c *benchCommand) error {
 		all = append(all, found)
 	}
 	missed := 0
+	if !met {
+		missed++
+	}
 	for _, found := range all {
 		found.Print(con.out)
 		if !found.Holds() {
@@ -84,4 +92,55 @@ func measure(ctx context.Context, con *console, c *benchCommand) error {
 		return told{errors.New("a bar was not reached")}
 	}
 	return nil
+}
+
+// measureShops runs the measurements in which shoppers ask, and tells whether
+// their bars were reached.
+func measureShops(ctx context.Context, con *console, what map[string]bool, c *benchCommand, o bench.Options) (met bool, err error) {
+	met = true
+	if what["storefront"] {
+		err := onScratch(ctx, c, func(storeURL string) error {
+			ours, plain, err := bench.Storefront(ctx, o, storeURL, bench.Shop{Numbers: c.Numbers, Rate: c.Rate, Time: c.Time})
+			if err != nil {
+				return err
+			}
+			ours.Print(con.out)
+			plain.Print(con.out)
+			for _, bar := range ours.Missed() {
+				met = false
+				fmt.Fprintf(con.out, "  does not hold: %s\n", bar)
+			}
+			return nil
+		})
+		if err != nil {
+			return met, err
+		}
+	}
+	if what["isolation"] {
+		err := onScratch(ctx, c, func(storeURL string) error {
+			found, err := bench.Isolation(ctx, o, storeURL, bench.Neighbours{Numbers: c.Numbers, Rate: c.Rate, Time: c.Time, Rounds: c.Rounds})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(con.out, "isolation: what shoppers see of the others while one carrier is sick")
+			for _, d := range found {
+				d.Print(con.out)
+				met = met && d.Holds()
+			}
+			return nil
+		})
+		if err != nil {
+			return met, err
+		}
+	}
+	return met, nil
+}
+
+// onScratch runs a measurement on a database of its own, which is removed again.
+func onScratch(ctx context.Context, c *benchCommand, run func(storeURL string) error) error {
+	storeURL, drop, err := bench.Scratch(ctx, c.Postgres, c.SQLite)
+	if err != nil {
+		return err
+	}
+	return errors.Join(run(storeURL), drop())
 }

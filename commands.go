@@ -202,11 +202,14 @@ func (c *seedCommand) Run(ctx context.Context, con *console, log *slog.Logger) e
 }
 
 type benchCommand struct {
-	What      []string      `arg:"" optional:"" help:"start, read, write; all of them if none is named." enum:"start,read,write"`
+	What      []string      `arg:"" optional:"" help:"start, read, write; these three if none is named. storefront, isolation: shoppers while carriers are slow, or one is sick." enum:"start,read,write,storefront,isolation"`
 	Postgres  string        `help:"Any database on a PostgreSQL server whose user may make others; a scratch one is made and dropped." default:"postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable"`
 	Shipments int           `help:"How many are seeded before reading is measured." default:"5000"`
 	Payloads  int           `help:"How many are taken in when writing is measured." default:"6000"`
-	Time      time.Duration `help:"How long each round of reading lasts; 0 for the usual." default:"0" placeholder:"2s"`
+	SQLite    bool          `name:"sqlite" help:"Measure storefront and isolation on SQLite instead of PostgreSQL."`
+	Numbers   int           `help:"How many parcels shoppers ask for; 0 for the usual." default:"0" placeholder:"N"`
+	Rate      int           `help:"How many shoppers ask in a second; 0 for the usual." default:"0" placeholder:"N"`
+	Time      time.Duration `help:"How long each round lasts; 0 for the usual." default:"0" placeholder:"2s"`
 	Rounds    int           `help:"How many rounds are measured, in turns; 0 for the usual." default:"0" placeholder:"N"`
 }
 
@@ -217,7 +220,9 @@ measurement is bounded. Exit code 1 says that a bar was not reached. See docs/be
 Examples:
   milepost bench
   milepost bench start
-  milepost bench read write --postgres postgres://postgres@127.0.0.1/postgres?sslmode=disable`
+  milepost bench read write --postgres postgres://postgres@127.0.0.1/postgres?sslmode=disable
+  milepost bench storefront --sqlite
+  milepost bench isolation --sqlite --rounds 5`
 }
 
 func (c *benchCommand) Run(ctx context.Context, con *console) error { return measure(ctx, con, c) }

@@ -139,3 +139,45 @@ func TestTail(t *testing.T) {
 		t.Errorf("%d bytes", len(s))
 	}
 }
+
+func TestZipfDrawsByRank(t *testing.T) {
+	z := newZipf(1000)
+	sum := 0.0
+	for i := range 1000 {
+		sum += 1 / float64(i+1)
+	}
+	// The inverse of the distribution: a uniform number just below the share of
+	// the first k ranks draws rank k-1, just above it the next.
+	share := 0.0
+	for k := 1; k < 1000; k++ {
+		share += 1 / float64(k) / sum
+		if below, above := z.draw(share-1e-9), z.draw(share+1e-9); below != k-1 || above != k {
+			t.Fatalf("around the share of %d ranks: %d and %d", k, below, above)
+		}
+	}
+	if z.draw(0) != 0 || z.draw(.9999999999) != 999 {
+		t.Errorf("ends are %d and %d", z.draw(0), z.draw(.9999999999))
+	}
+}
+
+func TestBarsOfTheStorefront(t *testing.T) {
+	good := Shopping{Queries: 100, Calls: 10, Wait: 300 * time.Millisecond, P99: 320 * time.Millisecond}
+	if missed := good.Missed(); len(missed) != 0 {
+		t.Errorf("missed %q, want none", missed)
+	}
+	bad := Shopping{Queries: 100, Calls: 11, Early: 1, Failed: 1, Wait: 300 * time.Millisecond, P99: 321 * time.Millisecond}
+	if missed := bad.Missed(); len(missed) != 4 {
+		t.Errorf("missed %q, want all four", missed)
+	}
+	calm := sight{latency: 10 * time.Millisecond, age: time.Second}
+	for _, tt := range []struct {
+		latency, age time.Duration
+		failed       int
+		want         bool
+	}{{11 * time.Millisecond, time.Second, 0, false}, {10900 * time.Microsecond, 1090 * time.Millisecond, 0, true}, {time.Millisecond, 1100 * time.Millisecond, 0, false}, {time.Millisecond, time.Second, 1, false}} {
+		d := Disturbance{Latency: tt.latency, Age: tt.age, Failed: tt.failed, LatencyMoved: moved(tt.latency, calm.latency), AgeMoved: moved(tt.age, calm.age)}
+		if d.Holds() != tt.want {
+			t.Errorf("%+v holds %v", d, d.Holds())
+		}
+	}
+}

@@ -7,11 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	_ "github.com/lib/pq" // the driver "postgres"
 )
+
+// Scratch makes a database of its own, a SQLite file or on the PostgreSQL server
+// that serverURL names, and returns its URL and what removes it again.
+func Scratch(ctx context.Context, serverURL string, sqlite bool) (storeURL string, drop func() error, err error) {
+	if !sqlite {
+		return scratch(ctx, serverURL)
+	}
+	folder, err := os.MkdirTemp("", "milepost-bench-")
+	if err != nil {
+		return "", nil, fmt.Errorf("bench: %w", err)
+	}
+	return "sqlite:" + filepath.Join(folder, "bench.db"), func() error { return os.RemoveAll(folder) }, nil
+}
 
 // scratch makes a database of its own on the server that serverURL names, and
 // returns its URL and what drops it again.

@@ -275,3 +275,38 @@ func (a *recorder) send(ctx context.Context, rw http.ResponseWriter, c forecast,
 		}
 	}
 }
+
+// Weathered is a service behind faults: what a carrier of a Network stands in,
+// for measurements that bring a service of their own. It is safe for concurrent
+// use.
+type Weathered struct {
+	weather weather
+	handler http.Handler
+}
+
+// Behind puts a service behind faults. Seed decides which calls they hit; wall
+// runs delays and limits.
+func Behind(f Faults, seed uint64, service http.Handler, wall clock.Clock) *Weathered {
+	w := &Weathered{weather: weather{faults: f, d: newDice(seed, 1), stats: CallStats{Numbers: map[string]int{}}, troubled: map[string]*trouble{}}}
+	w.handler = w.weather.through(service, wall)
+	return w
+}
+
+// ServeHTTP serves what comes through.
+func (w *Weathered) ServeHTTP(rw http.ResponseWriter, r *http.Request) { w.handler.ServeHTTP(rw, r) }
+
+// Set changes the faults from the next call on.
+func (w *Weathered) Set(f Faults) {
+	w.weather.mu.Lock()
+	defer w.weather.mu.Unlock()
+	w.weather.faults = f
+}
+
+// Stats are the calls so far; Asked and Numbers stay empty.
+func (w *Weathered) Stats() CallStats {
+	w.weather.mu.Lock()
+	defer w.weather.mu.Unlock()
+	s := w.weather.stats
+	s.Numbers = nil
+	return s
+}

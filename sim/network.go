@@ -125,7 +125,7 @@ func New(o Options) (*Network, error) {
 
 // open makes a carrier's service.
 func (n *Network) open(spec carriers.Spec) *house {
-	h := &house{spec: spec, settings: credentials(&spec), speaks: map[parcel.Code]bool{}}
+	h := &house{spec: spec, settings: Credentials(&spec), speaks: map[parcel.Code]bool{}}
 	h.weather.d = newDice(n.seed, uint64(len(n.houses))+1<<40)
 	h.weather.stats.Numbers = map[string]int{}
 	h.weather.troubled = map[string]*trouble{}
@@ -153,9 +153,10 @@ func (n *Network) open(spec carriers.Spec) *house {
 	return h
 }
 
-// credentials are made up for every setting that the carrier has no default
-// for and that needs no meaning; the fake takes these and no others.
-func credentials(spec *carriers.Spec) map[string]string {
+// Credentials are those of a simulated account at a carrier: made up for every
+// setting that has no default and needs no meaning. Its fake takes these and no
+// others.
+func Credentials(spec *carriers.Spec) map[string]string {
 	settings := map[string]string{}
 	for _, s := range spec.Settings {
 		if s.Default == "" {

@@ -441,8 +441,8 @@ func (b *builder) personalOf(p keyed) {
 		}
 		b.d.personal = append(b.d.personal, words)
 	}
-	if len(b.d.personal) == 0 {
-		return
+	if len(b.d.personal) == 0 || len(b.all) > 0 {
+		return // paths with mistakes lead nowhere yet
 	}
 	seen := map[*shape]bool{nil: true}
 	shapes := []*shape{b.d.answer}

@@ -75,7 +75,14 @@ func Load(file string, taken func(name string) bool) (Carrier, error) {
 	return parseCarrier(file, data, taken)
 }
 
-func parseCarrier(file string, data []byte, taken func(string) bool) (Carrier, error) {
+func parseCarrier(file string, data []byte, taken func(string) bool) (c Carrier, err error) {
+	// Files are read while a server runs: one that breaks the YAML parser must
+	// not end it.
+	defer func() {
+		if v := recover(); v != nil {
+			c, err = Carrier{}, invalid{&Problem{Path: file, Text: fmt.Sprintf("cannot be read (%v); take out half of it to find the place", v)}}
+		}
+	}()
 	if taken == nil {
 		taken = func(string) bool { return false }
 	}

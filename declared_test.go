@@ -153,7 +153,9 @@ func TestDescriptionsChange(t *testing.T) {
 	}{
 		{"nothing yet", func() {}, http.StatusNotFound, ""},
 		{"comes", func() { write(t, filepath.Join(dir, "kite.yaml"), string(example)) }, http.StatusOK, "account bound to a changed description"},
-		{"is broken", func() { write(t, filepath.Join(dir, "kite.yaml"), strings.Replace(string(example), "batch: 20", "bach: 20", 1)) }, http.StatusOK, "the state before this change stays in force"},
+		{"is broken", func() {
+			write(t, filepath.Join(dir, "kite.yaml"), strings.Replace(string(example), "batch: 20", "bach: 20", 1))
+		}, http.StatusOK, "the state before this change stays in force"},
 		{"is changed", func() {
 			write(t, filepath.Join(dir, "kite.yaml"), strings.Replace(string(example), "ok: {status: 200", "ok: {status: 202", 1))
 		}, http.StatusAccepted, "account bound to a changed description"},

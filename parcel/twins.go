@@ -205,7 +205,8 @@ func (f *folder) sightings() []sighting {
 }
 
 // linkedNumbers gives each number the name of its group: numbers are linked
-// where an event of one names the other as the next.
+// where an event of one names the other as the next, and where one was found by
+// the other as a name of the same parcel.
 func (f *folder) linkedNumbers() func(string) string {
 	var parent map[string]string
 	root := func(n string) string {
@@ -217,18 +218,25 @@ func (f *folder) linkedNumbers() func(string) string {
 			n = p
 		}
 	}
-	for i := range f.j.Events {
-		e := &f.j.Events[i]
-		if e.NextNumber == "" || e.Number == "" || !e.counts() || f.correctionOf(e.EventKey) != nil {
-			continue
+	link := func(x, y string) {
+		if x == "" || y == "" {
+			return
 		}
-		if a, b := root(e.Number), root(e.NextNumber); a != b {
+		if a, b := root(x), root(y); a != b {
 			if parent == nil {
 				parent = map[string]string{}
 			}
 			// The smaller name stands for both: the groups' names do not depend on
 			// the order of the links.
 			parent[max(a, b)] = min(a, b)
+		}
+	}
+	for i := range f.facts.Found {
+		link(f.facts.Found[i].From, f.facts.Found[i].Number)
+	}
+	for i := range f.j.Events {
+		if e := &f.j.Events[i]; e.counts() && f.correctionOf(e.EventKey) == nil {
+			link(e.Number, e.NextNumber)
 		}
 	}
 	return root

@@ -158,6 +158,17 @@ func TestWithdrawnLinkPartsTheNumbers(t *testing.T) {
 	}
 }
 
+// TestAliasLinksTheNumbers: two names of one parcel, which no event tells.
+func TestAliasLinksTheNumbers(t *testing.T) {
+	rows := rowsOf([]scan{{hour: 5, code: parcel.CodeDeliveryOfficeArrived}, {hour: 5, code: parcel.CodeDeliveryOfficeArrived, carrier: "correios", number: "NX1"}})
+	s := shipment("CN", "BR")
+	apart := parcel.Fold(s, nil, rows)
+	s.Found = []parcel.FoundNumber{{Carrier: "correios", Number: "NX1", FromCarrier: "acme", From: "AC1", Rule: parcel.FoundAlias}}
+	if one := parcel.Fold(s, &apart, nil); len(apart.Events) != 2 || len(one.Events) != 1 {
+		t.Errorf("%v, and by the alias %v", told(apart), told(one))
+	}
+}
+
 // TestWhoTellsMoreOwnsTheStage: of two who tell of the same stages, the scan is
 // the one's that tells more of its stage.
 func TestWhoTellsMoreOwnsTheStage(t *testing.T) {

@@ -270,6 +270,7 @@ func (t *payloadTask) hear(u *unit) {
 			if !tr.NextAt.IsZero() {
 				tr.NextAt = tr.RetryAt
 			}
+			u.turn(k, t.payload.Account)
 			u.trackings[k] = struct{}{}
 			continue
 		}
@@ -284,6 +285,9 @@ func (t *payloadTask) hear(u *unit) {
 		}
 		tr.Trouble, tr.TroubleSince, tr.RetryAt, tr.Failures = "", time.Time{}, time.Time{}, 0
 		tr.NextAt = u.nextFor(k)
+		if t.payload.Source != parcel.SourceWebhook {
+			u.turn(k, t.payload.Account)
+		}
 		u.trackings[k] = struct{}{}
 		if t.payload.Source != parcel.SourceWebhook {
 			u.quiet(k)
@@ -292,6 +296,50 @@ func (t *payloadTask) hear(u *unit) {
 			u.suspect(k)
 		}
 	}
+}
+
+// turn passes the asking for a number on, where merchants with accounts of their
+// own at a carrier share it and the deployment has none that could ask for all:
+// what one account brings is for its merchant alone. After one account's answer
+// the next is asked at once, and after the last one's the round begins again at
+// the planned time.
+func (u *unit) turn(k parcel.NumberKey, asked string) {
+	names := u.ownAccounts(k)
+	i := slices.Index(names, asked)
+	if len(names) < 2 || i < 0 {
+		return
+	}
+	tr := &u.numbers[k].Tracking
+	tr.Account = names[(i+1)%len(names)]
+	if i+1 < len(names) {
+		tr.NextAt = u.now
+		u.turned[k] = struct{}{}
+	}
+}
+
+// ownAccounts are the merchants' own accounts through which a number is to be
+// asked for, by name; nil where the deployment's asks for all.
+func (u *unit) ownAccounts(k parcel.NumberKey) (names []string) {
+	st := u.numbers[k]
+	for i := range st.Holders {
+		h := &st.Holders[i]
+		l := u.g.accountFor(k.Carrier, h.MerchantID)
+		if l == nil || !h.Covers(u.now) {
+			continue
+		}
+		if t := u.shipments[h.ShipmentID]; t != nil && t.final {
+			continue
+		}
+		names = append(names, l.account.Name)
+		if l.account.MerchantID == "" {
+			return nil
+		}
+	}
+	if all := u.g.accountFor(k.Carrier, ""); all != nil {
+		return nil
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // nextFor plans the next look at a number by the shipments that hold it.

@@ -502,3 +502,57 @@ func TestHabitOfTheLane(t *testing.T) {
 		})
 	})
 }
+
+// TestEachMerchantsOwnAccountIsAsked: two merchants with accounts of their own at
+// a carrier share a number, and the deployment has no account there.
+func TestEachMerchantsOwnAccountIsAsked(t *testing.T) {
+	eachStore(t, func(t *testing.T, w *world) {
+		begin := func(t *testing.T) (a, b *world, first, second *scripted) {
+			a, b = newWorld(t, w.store), newWorld(t, w.store)
+			first, second = &scripted{}, &scripted{}
+			mine, theirs := first.account("zed"), second.account("zed")
+			mine.Name, mine.MerchantID = "a-own", a.merchant
+			theirs.Name, theirs.MerchantID = "b-own", b.merchant
+			a.serve(mine, theirs)
+			b.ingest, b.trade = a.ingest, a.trade
+			return a, b, first, second
+		}
+		t.Run("each hears its own account", func(t *testing.T) {
+			a, b, first, second := begin(t)
+			for i, c := range []*scripted{first, second} {
+				c.answer = func(_ context.Context, number string) (parcel.Reading, error) {
+					return parcel.Reading{Observations: []parcel.Observation{scan("zed", number, parcel.CodePickedUp, day(-2).Add(time.Duration(i)*time.Hour), "CN")}}, nil
+				}
+			}
+			x := a.send("a", day(-5), "BR", leg("zed", "SHARED1"))
+			y := b.send("b", day(-5), "BR", leg("zed", "SHARED1"))
+			a.poll()
+			until(t, "both accounts have been asked", func() bool { return len(a.codes(x)) == 1 && len(b.codes(y)) == 1 })
+			if p, q := a.read(x.ID).Journey.Events[0].Occurred.At, b.read(y.ID).Journey.Events[0].Occurred.At; !q.After(p) {
+				t.Errorf("one heard the other's account: %s and %s", p, q)
+			}
+			// The next round begins at the planned time, with the first again.
+			tr := a.asking("zed", "SHARED1")
+			if !tr.NextAt.After(a.trade.Now()) || tr.Account != "a-own" {
+				t.Errorf("next through %s at %s", tr.Account, tr.NextAt)
+			}
+			asked := first.asked("SHARED1") + second.asked("SHARED1")
+			if asked > 3 {
+				t.Errorf("asked %d times", asked)
+			}
+			a.trade.Set(tr.NextAt.Add(time.Minute))
+			until(t, "both are asked in the next round", func() bool { return first.asked("SHARED1")+second.asked("SHARED1") >= asked+2 })
+		})
+		t.Run("one that fails does not hold up the other", func(t *testing.T) {
+			a, b, first, second := begin(t)
+			first.answer = nil
+			second.answer = func(_ context.Context, number string) (parcel.Reading, error) {
+				return parcel.Reading{Observations: []parcel.Observation{scan("zed", number, parcel.CodePickedUp, day(-2), "CN")}}, nil
+			}
+			a.send("a", day(-5), "BR", leg("zed", "SHARED2"))
+			y := b.send("b", day(-5), "BR", leg("zed", "SHARED2"))
+			a.poll()
+			until(t, "the other's account has been asked", func() bool { return len(b.codes(y)) == 1 })
+		})
+	})
+}

@@ -530,6 +530,7 @@ func (t *landing) apply(u *unit) error {
 				cause = parcel.ErrMalformed
 			}
 			t.lane.note(tr, cause, u.now)
+			u.turn(fl.key, t.lane.account.Name)
 			u.trackings[fl.key] = struct{}{}
 		}
 		t.found[i] = *tr

@@ -85,8 +85,9 @@ type unit struct {
 	lateNumbers     []parcel.NumberKey // got a holder in this batch
 	released        []parcel.NumberKey // asked for, and landed
 	unmapped        map[[3]string]parcel.Unmapped
-	gaps            []gap // silences that ended
-	lags            []lag // how long scans took to come to us
+	gaps            []gap                         // silences that ended
+	lags            []lag                         // how long scans took to come to us
+	turned          map[parcel.NumberKey]struct{} // another account asks for it at once
 	// mayWiden lets the unit give up for numbers that are found late.
 	mayWiden bool
 	// broken is set where the transaction itself failed: nothing of the batch
@@ -100,6 +101,7 @@ func newUnit(g *Ingest, ctx context.Context, tx Tx) *unit {
 		numbers: map[parcel.NumberKey]*parcel.NumberState{}, trackings: map[parcel.NumberKey]struct{}{},
 		shipments: map[string]*touched{}, references: map[refKey]string{}, kept: map[*parcel.Payload]parcel.KeptPayload{},
 		unknown: map[string]parcel.NumberKey{}, silent: map[string]parcel.NumberKey{},
+		turned: map[parcel.NumberKey]struct{}{},
 	}
 }
 
@@ -281,8 +283,11 @@ func (u *unit) watch(key parcel.NumberKey, merchantID string) {
 		case own != nil && own.account.MerchantID != "" && own.account.MerchantID != merchantID:
 			// Another merchant's account may not bring this one's news: the
 			// deployment's asks for both, where there is one.
-			if all := u.g.accountFor(key.Carrier, ""); all != nil && all.account.MerchantID == "" {
+			if all := u.g.accountFor(key.Carrier, ""); all != nil {
 				t.Account = all.account.Name
+			} else if names := u.ownAccounts(key); len(names) > 1 {
+				// Where there is none each account is asked in turn, from the first.
+				t.Account, t.NextAt = names[0], u.now
 			}
 		}
 		if t.NextAt.IsZero() && l.fetcher != nil {
@@ -716,6 +721,9 @@ func (u *unit) plan(t *touched) {
 		}
 		lane := u.g.accountFor(key.Carrier, t.now.MerchantID)
 		if lane == nil || lane.fetcher == nil {
+			continue
+		}
+		if _, at := u.turned[key]; at {
 			continue
 		}
 		next := nextLook(u.now, t.now, &st.Tracking)

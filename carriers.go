@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -133,9 +134,14 @@ func writeJSON(w io.Writer, v any) error {
 	return err
 }
 
-func identifyNumber(con *console, cat *catalog, number string, asJSON bool) error {
+func identifyNumber(con *console, cat *catalog, number string, way identify.Context, asJSON bool) error {
 	normal := parcel.NormalizeNumber(number)
-	found := identify.Identify(normal)
+	for _, c := range []parcel.Country{way.Origin, way.Destination} {
+		if c != "" && !c.Valid() {
+			return fmt.Errorf("%q is not an ISO 3166-1 alpha-2 code such as CN, RU or BR: %w", c, parcel.ErrInvalid)
+		}
+	}
+	found := identify.IdentifyFor(normal, way)
 	if asJSON {
 		return writeJSON(con.out, found)
 	}
@@ -143,13 +149,17 @@ func identifyNumber(con *console, cat *catalog, number string, asJSON bool) erro
 		return fmt.Errorf("%s: no known form of number fits; name the carrier when you register it", normal)
 	}
 	w := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CARRIER\tCONFIDENCE\tADAPTER\tRULE")
+	fmt.Fprintln(w, "CARRIER\tCONFIDENCE\tADAPTER\tRULE\tCOUNTRY\tCHECK DIGIT\tNEEDS")
 	for _, c := range found {
 		adapter := "yes"
 		if _, err := cat.lookup(c.Carrier); err != nil {
 			adapter = "no"
 		}
-		fmt.Fprintf(w, "%s\t%.2f\t%s\t%s\n", c.Carrier, c.Confidence, adapter, c.Rule)
+		check := "-"
+		if c.CheckValid != nil {
+			check = map[bool]string{true: "fits", false: "does not fit"}[*c.CheckValid]
+		}
+		fmt.Fprintf(w, "%s\t%.2f\t%s\t%s\t%s\t%s\t%s\n", c.Carrier, c.Confidence, adapter, c.Rule, cmp.Or(string(c.Country), "-"), check, cmp.Or(strings.Join(c.Needs, " "), "-"))
 	}
 	return w.Flush()
 }

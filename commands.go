@@ -10,9 +10,11 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/milepost-gateway/milepost/carriers/declared"
+	"github.com/milepost-gateway/milepost/carriers/identify"
 	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/internal/config"
 	"github.com/milepost-gateway/milepost/internal/obs"
+	"github.com/milepost-gateway/milepost/parcel"
 )
 
 // commands is the command line: a flag beats the environment (MILEPOST_*),
@@ -313,16 +315,23 @@ func (c *carriersTest) Run(ctx context.Context, con *console, log *slog.Logger, 
 
 type carriersIdentify struct {
 	Number string `arg:"" help:"The number as it was typed."`
+	From   string `help:"Country that the parcel comes from: it ranks the guesses." placeholder:"CODE"`
+	To     string `help:"Country that the parcel goes to: it ranks the guesses." placeholder:"CODE"`
 	JSON   bool   `name:"json" help:"Print JSON."`
 }
 
 func (carriersIdentify) Help() string {
-	return `Example:
-  milepost carriers identify "rb 518 204 475 cn"`
+	return `Nobody is asked: the form of the number tells. NEEDS names what the carrier
+wants besides the number before it tells anything.
+
+Examples:
+  milepost carriers identify "rb 518 204 475 cn"
+  milepost carriers identify 395017288464 --from CN --to BR`
 }
 
 func (c *carriersIdentify) Run(con *console, cat *catalog) error {
-	return identifyNumber(con, cat, c.Number, c.JSON)
+	way := identify.Context{Origin: parcel.Country(strings.ToUpper(c.From)), Destination: parcel.Country(strings.ToUpper(c.To))}
+	return identifyNumber(con, cat, c.Number, way, c.JSON)
 }
 
 type carriersDecode struct {

@@ -20,6 +20,7 @@ import (
 	"github.com/milepost-gateway/milepost/carriers/declared"
 	"github.com/milepost-gateway/milepost/carriers/identify"
 	"github.com/milepost-gateway/milepost/gateway"
+	"github.com/milepost-gateway/milepost/graph/view"
 	"github.com/milepost-gateway/milepost/ingest"
 	"github.com/milepost-gateway/milepost/ingest/drops"
 	"github.com/milepost-gateway/milepost/internal/bus"
@@ -205,11 +206,14 @@ func randomBytes(n int) []byte {
 }
 
 // guesses tells whose number it may be, as the resolvers ask it.
-func guesses(number string) []resolvers.Guess {
-	found := identify.Identify(number)
+func guesses(number string, origin, destination parcel.Country) []resolvers.Guess {
+	found := identify.IdentifyFor(number, identify.Context{Origin: origin, Destination: destination})
 	out := make([]resolvers.Guess, len(found))
 	for i, c := range found {
-		out[i] = resolvers.Guess{Carrier: c.Carrier, Confidence: c.Confidence, Rule: c.Rule, CheckDigitValid: c.CheckValid}
+		out[i] = resolvers.Guess{Carrier: c.Carrier, Confidence: c.Confidence, Rule: c.Rule, CheckDigitValid: c.CheckValid, Country: c.Country, Fit: view.Fit(c.Fit)}
+		for _, n := range c.Needs {
+			out[i].Needs = append(out[i].Needs, view.Need(strings.ToUpper(n)))
+		}
 	}
 	return out
 }

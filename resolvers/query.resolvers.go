@@ -35,8 +35,8 @@ func (r *queryResolver) Track(ctx context.Context, number string, carrier *strin
 	return d.answer(ctx, patient(freshness))
 }
 
-func (r *queryResolver) Identify(ctx context.Context, number string, first *int) ([]view.Candidate, error) {
-	return r.guesses(number, first), nil
+func (r *queryResolver) Identify(ctx context.Context, number string, origin *parcel.Country, destination *parcel.Country, first *int) ([]view.Candidate, error) {
+	return r.guesses(number, value(origin), value(destination), first), nil
 }
 
 func (r *queryResolver) Shipment(ctx context.Context, id *string, reference *string, asOf *time.Time, freshness *model.FreshnessInput) (*view.Shipment, error) {

@@ -533,6 +533,8 @@ func TestCarriers(t *testing.T) {
 	}
 	w.want(graph.Viewer{}, `{ identify(number: "lx 00000000 1 cn", first: 1) { code carrier { name } confidence rule checkDigitValid } none: identify(number: "ABCDE") { code } }`, nil,
 		`{"identify": [{"code": "upu-postal", "carrier": {"name": "UPU postal network"}, "confidence": 0.8, "rule": "s10.network", "checkDigitValid": false}], "none": []}`)
+	w.want(graph.Viewer{}, `{ identify(number: "LX000000001CN", origin: "CN", destination: "BR") { code needs country fit } }`, nil,
+		`{"identify": [{"code": "upu-postal", "needs": [], "country": "CN", "fit": null}, {"code": "china-post", "needs": ["POSTCODE", "PHONE"], "country": null, "fit": null}, {"code": "correios", "needs": [], "country": null, "fit": "DESTINATION"}]}`)
 }
 
 func TestCarrierScores(t *testing.T) {

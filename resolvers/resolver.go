@@ -50,6 +50,11 @@ type Guess struct {
 	Rule       string
 	// CheckDigitValid is nil where the form has no check digit.
 	CheckDigitValid *bool
+	// Needs is what the carrier wants besides the number.
+	Needs []view.Need
+	// Country of issue or home, Fit with the way asked with; may be empty.
+	Country parcel.Country
+	Fit     view.Fit
 }
 
 // Options make a Resolver. Store, Ingest, Bell, Trade and Secret are needed.
@@ -68,7 +73,7 @@ type Options struct {
 	Carriers []view.Carrier
 	// Identify guesses whose number it may be, best guess first; nil never
 	// does.
-	Identify func(number string) []Guess
+	Identify func(number string, origin, destination parcel.Country) []Guess
 	// Log hears of refreshes that could not be asked for; nil is silent.
 	Log *slog.Logger
 }
@@ -89,7 +94,7 @@ func New(o Options) (*Resolver, error) {
 		o.Wall = clock.Wall()
 	}
 	if o.Identify == nil {
-		o.Identify = func(string) []Guess { return nil }
+		o.Identify = func(string, parcel.Country, parcel.Country) []Guess { return nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -180,22 +180,22 @@ func (d *door) hints() []view.Hint {
 
 // likeness is how sure it is, from 0 to 1, that a number is some carrier's.
 func (r *Resolver) likeness(number string) (most float64) {
-	for _, g := range r.Identify(number) {
+	for _, g := range r.Identify(number, "", "") {
 		most = max(most, g.Confidence)
 	}
 	return most
 }
 
 // guesses are the carriers whose number it may be.
-func (r *Resolver) guesses(number string, first *int) []view.Candidate {
-	found := r.Identify(parcel.NormalizeNumber(number))
+func (r *Resolver) guesses(number string, origin, destination parcel.Country, first *int) []view.Candidate {
+	found := r.Identify(parcel.NormalizeNumber(number), origin, destination)
 	n := 10
 	if first != nil {
 		n = *first
 	}
 	out := make([]view.Candidate, 0, len(found))
 	for _, g := range found[:min(n, len(found))] {
-		out = append(out, view.Candidate{Code: g.Carrier, Confidence: g.Confidence, Rule: g.Rule, CheckDigitValid: g.CheckDigitValid, Directory: r.carriers})
+		out = append(out, view.Candidate{Code: g.Carrier, Confidence: g.Confidence, Rule: g.Rule, CheckDigitValid: g.CheckDigitValid, Needed: g.Needs, Home: g.Country, Way: g.Fit, Directory: r.carriers})
 	}
 	return out
 }

@@ -93,11 +93,19 @@ func worldOn(t testing.TB, store *storage.Store, wrap func(resolvers.Ingest) res
 				Products: []view.Product{{Code: "SEDEX", Name: "Sedex", ServiceClass: view.ClassExpress, Days: 3, DeliveryObservable: true}}},
 			{Code: "upu-postal", Name: "UPU postal network", Stages: []parcel.Stage{parcel.StageLinehaul, parcel.StageCustoms}},
 		},
-		Identify: func(number string) []resolvers.Guess {
-			if s10, ok := parcel.ParseS10(number); ok {
-				return []resolvers.Guess{{Carrier: "upu-postal", Confidence: 0.8, Rule: "s10.network", CheckDigitValid: &s10.CheckValid}, {Carrier: "china-post", Confidence: 0.6, Rule: "s10.country"}}
+		Identify: func(number string, origin, destination parcel.Country) []resolvers.Guess {
+			s10, ok := parcel.ParseS10(number)
+			if !ok {
+				return nil
 			}
-			return nil
+			found := []resolvers.Guess{
+				{Carrier: "upu-postal", Confidence: 0.8, Rule: "s10.network", CheckDigitValid: &s10.CheckValid, Country: s10.Origin},
+				{Carrier: "china-post", Confidence: 0.6, Rule: "s10.country", Needs: []view.Need{view.NeedPostcode, view.NeedPhone}},
+			}
+			if destination == "BR" && origin == "CN" {
+				found = append(found, resolvers.Guess{Carrier: "correios", Confidence: 0.5, Rule: "s10.destination", Fit: view.FitDestination})
+			}
+			return found
 		},
 	})
 	if err != nil {

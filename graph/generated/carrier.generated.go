@@ -517,6 +517,83 @@ func (ec *executionContext) fieldContext_CarrierCandidate_checkDigitValid(_ cont
 	return graphql.NewScalarFieldContext("CarrierCandidate", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
+func (ec *executionContext) _CarrierCandidate_needs(ctx context.Context, field graphql.CollectedField, obj *view.Candidate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CarrierCandidate_needs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Needs(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []view.Need) graphql.Marshaler {
+			return ec.marshalNCandidateNeed2ᚕgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐNeedᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CarrierCandidate_needs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CarrierCandidate", field, true, false, errors.New("field of type CandidateNeed does not have child fields"))
+}
+
+func (ec *executionContext) _CarrierCandidate_country(ctx context.Context, field graphql.CollectedField, obj *view.Candidate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CarrierCandidate_country(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.Country()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v parcel.Country) graphql.Marshaler {
+			return ec.marshalOCountryCode2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐCountry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CarrierCandidate_country(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CarrierCandidate", field, true, false, errors.New("field of type CountryCode does not have child fields"))
+}
+
+func (ec *executionContext) _CarrierCandidate_fit(ctx context.Context, field graphql.CollectedField, obj *view.Candidate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CarrierCandidate_fit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			v, ok := obj.Fit()
+			if !ok {
+				return nil, nil
+			}
+			return v, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v view.Fit) graphql.Marshaler {
+			return ec.marshalOCandidateFit2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐFit(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CarrierCandidate_fit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CarrierCandidate", field, true, false, errors.New("field of type CandidateFit does not have child fields"))
+}
+
 func (ec *executionContext) _CarrierConnection_edges(ctx context.Context, field graphql.CollectedField, obj *view.CarrierPage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1060,6 +1137,21 @@ func (ec *executionContext) _CarrierCandidate(ctx context.Context, sel ast.Selec
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "needs":
+			out.Values[i] = ec._CarrierCandidate_needs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "country":
+			out.Values[i] = ec._CarrierCandidate_country(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "fit":
+			out.Values[i] = ec._CarrierCandidate_fit(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -1239,6 +1331,53 @@ func (ec *executionContext) _ServiceLevel(ctx context.Context, sel ast.Selection
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) unmarshalNCandidateNeed2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐNeed(ctx context.Context, v any) (view.Need, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := view.Need(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCandidateNeed2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐNeed(ctx context.Context, sel ast.SelectionSet, v view.Need) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNCandidateNeed2ᚕgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐNeedᚄ(ctx context.Context, v any) ([]view.Need, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]view.Need, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNCandidateNeed2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐNeed(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNCandidateNeed2ᚕgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐNeedᚄ(ctx context.Context, sel ast.SelectionSet, v []view.Need) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCandidateNeed2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐNeed(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNCarrier2ᚕᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCarrierᚄ(ctx context.Context, sel ast.SelectionSet, v []*view.Carrier) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -1387,6 +1526,19 @@ func (ec *executionContext) marshalNServiceLevel2ᚕgithubᚗcomᚋmilepostᚑga
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOCandidateFit2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐFit(ctx context.Context, v any) (view.Fit, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := view.Fit(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCandidateFit2githubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐFit(ctx context.Context, sel ast.SelectionSet, v view.Fit) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(v))
+	return res
 }
 
 func (ec *executionContext) marshalOCarrier2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋgraphᚋviewᚐCarrier(ctx context.Context, sel ast.SelectionSet, v *view.Carrier) graphql.Marshaler {

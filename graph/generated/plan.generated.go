@@ -1181,6 +1181,31 @@ func compileCarrierCandidate(ctx context.Context, p *planner, sel ast.SelectionS
 				}
 				w.Bool(*v)
 			})
+		case "needs":
+			out.Add(f, func(w *plan.Writer, obj view.Candidate) {
+				v := obj.Needs()
+				plan.List(w, v, func(w *plan.Writer, v view.Need) {
+					w.Text(string(v))
+				})
+			})
+		case "country":
+			out.Add(f, func(w *plan.Writer, obj view.Candidate) {
+				v, ok := obj.Country()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Text(string(v))
+			})
+		case "fit":
+			out.Add(f, func(w *plan.Writer, obj view.Candidate) {
+				v, ok := obj.Fit()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Text(string(v))
+			})
 		default:
 			return nil
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/milepost-gateway/milepost/graph/model"
 	"github.com/milepost-gateway/milepost/graph/scalar"
 	"github.com/milepost-gateway/milepost/graph/view"
+	"github.com/milepost-gateway/milepost/parcel"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -26,7 +27,7 @@ type QueryResolver interface {
 	Nodes(ctx context.Context, ids []string) ([]view.Node, error)
 	Viewer(ctx context.Context) (*view.Viewer, error)
 	Track(ctx context.Context, number string, carrier *string, postcode *string, freshness *model.FreshnessInput) (view.TrackResult, error)
-	Identify(ctx context.Context, number string, first *int) ([]view.Candidate, error)
+	Identify(ctx context.Context, number string, origin *parcel.Country, destination *parcel.Country, first *int) ([]view.Candidate, error)
 	Shipment(ctx context.Context, id *string, reference *string, asOf *time.Time, freshness *model.FreshnessInput) (*view.Shipment, error)
 	Shipments(ctx context.Context, filter *model.ShipmentFilter, orderBy *model.ShipmentOrder, first *int, after *string, last *int, before *string, freshness *model.FreshnessInput) (*view.Connection, error)
 	Changes(ctx context.Context, after *string, first *int, filter *model.ChangeFilter) (*view.ChangeConnection, error)
@@ -729,12 +730,28 @@ func (ec *executionContext) field_Query_identify_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["number"] = arg0
-
-	arg1, err := ec.field_Query_identify_argsFirst(ctx, rawArgs)
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "origin",
+		func(ctx context.Context, v any) (*parcel.Country, error) {
+			return ec.unmarshalOCountryCode2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐCountry(ctx, v)
+		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg1
+	args["origin"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "destination",
+		func(ctx context.Context, v any) (*parcel.Country, error) {
+			return ec.unmarshalOCountryCode2ᚖgithubᚗcomᚋmilepostᚑgatewayᚋmilepostᚋparcelᚐCountry(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["destination"] = arg2
+
+	arg3, err := ec.field_Query_identify_argsFirst(ctx, rawArgs)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
 	return args, nil
 }
 
@@ -2051,7 +2068,7 @@ func (ec *executionContext) _Query_identify(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Identify(ctx, fc.Args["number"].(string), fc.Args["first"].(*int))
+			return ec.Resolvers.Query().Identify(ctx, fc.Args["number"].(string), fc.Args["origin"].(*parcel.Country), fc.Args["destination"].(*parcel.Country), fc.Args["first"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []view.Candidate) graphql.Marshaler {

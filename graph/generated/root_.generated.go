@@ -272,6 +272,30 @@ type CarrierCandidate {
   rule: String!
   "Result of the check digit; null if there is none. A wrong digit warns, it never rejects."
   checkDigitValid: Boolean
+  "What this carrier wants to hear besides the number."
+  needs: [CandidateNeed!]!
+  "The country that issued a postal number, else the carrier's home; null if it has none."
+  country: CountryCode
+  "How the carrier's countries go with the ` + "`" + `origin` + "`" + ` and ` + "`" + `destination` + "`" + ` asked with; null where neither was given or it is at home everywhere."
+  fit: CandidateFit
+}
+
+"What a carrier wants besides a number before it tells anything."
+enum CandidateNeed {
+  "The postcode of the destination."
+  POSTCODE
+  "The last four digits of the sender's or the recipient's phone."
+  PHONE
+}
+
+"How a carrier's countries go with a parcel's way."
+enum CandidateFit {
+  "At home where the parcel comes from."
+  ORIGIN
+  "At home where the parcel goes."
+  DESTINATION
+  "At home elsewhere."
+  NEITHER
 }
 
 "Carriers in a list."
@@ -1233,8 +1257,8 @@ type Query {
     postcode: String @limit(max: 20)
     freshness: FreshnessInput
   ): TrackResult @cost(weight: "5")
-  "Whose number this may be, best guess first, with the rule that matched. Empty where nothing matches."
-  identify(number: String! @limit(min: 4, max: 64), first: Int = 10 @limit(min: 0, max: 100)): [CarrierCandidate!]! @listSize(assumedSize: 10, slicingArguments: ["first"], requireOneSlicingArgument: false)
+  "Whose number this may be, best guess first, with the rule that matched. Empty where nothing matches. ` + "`" + `origin` + "`" + ` and ` + "`" + `destination` + "`" + ` of the parcel rank the guesses where they are known: no guess is left out for them."
+  identify(number: String! @limit(min: 4, max: 64), origin: CountryCode, destination: CountryCode, first: Int = 10 @limit(min: 0, max: 100)): [CarrierCandidate!]! @listSize(assumedSize: 10, slicingArguments: ["first"], requireOneSlicingArgument: false)
   "One shipment, by ` + "`" + `id` + "`" + ` or by ` + "`" + `reference` + "`" + `. ` + "`" + `asOf` + "`" + ` gives what was known then: only what had been received counts, and a time before its registration gives null."
   shipment(id: ID @limit(max: 256), reference: String @limit(max: 128), asOf: DateTime, freshness: FreshnessInput): Shipment @requiresScope(scope: SHIPMENTS_READ)
   "The merchant's shipments."
@@ -2708,6 +2732,12 @@ func (ec *executionContext) childFields_CarrierCandidate(ctx context.Context, fi
 		return ec.fieldContext_CarrierCandidate_rule(ctx, field)
 	case "checkDigitValid":
 		return ec.fieldContext_CarrierCandidate_checkDigitValid(ctx, field)
+	case "needs":
+		return ec.fieldContext_CarrierCandidate_needs(ctx, field)
+	case "country":
+		return ec.fieldContext_CarrierCandidate_country(ctx, field)
+	case "fit":
+		return ec.fieldContext_CarrierCandidate_fit(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CarrierCandidate", field.Name)
 }

@@ -129,8 +129,48 @@ type Candidate struct {
 	Rule       string
 	// CheckDigitValid is nil where there is no check digit.
 	CheckDigitValid *bool
-	Directory       *Directory
+	// Needed is what the carrier wants besides the number.
+	Needed []Need
+	// Home is the country of issue or the carrier's own; empty if it has none.
+	Home parcel.Country
+	// Way is how the carrier's countries go with the parcel's; empty if nobody
+	// asked.
+	Way       Fit
+	Directory *Directory
 }
+
+// Need is what a carrier wants besides a number.
+type Need string
+
+// The needs.
+const (
+	NeedPostcode Need = "POSTCODE"
+	NeedPhone    Need = "PHONE"
+)
+
+// Fit is how a carrier's countries go with a parcel's way.
+type Fit string
+
+// The fits.
+const (
+	FitOrigin      Fit = "ORIGIN"
+	FitDestination Fit = "DESTINATION"
+	FitNeither     Fit = "NEITHER"
+)
+
+// Needs is what the carrier wants to hear besides the number.
+func (c Candidate) Needs() []Need {
+	if c.Needed == nil {
+		return []Need{}
+	}
+	return c.Needed
+}
+
+// Country is the country of issue, else the carrier's home.
+func (c Candidate) Country() (parcel.Country, bool) { return c.Home, c.Home != "" }
+
+// Fit is how the carrier's countries go with the parcel's.
+func (c Candidate) Fit() (Fit, bool) { return c.Way, c.Way != "" }
 
 // Carrier is the carrier, where there is an adapter for it.
 func (c Candidate) Carrier() (*Carrier, bool) { return c.Directory.Get(c.Code) }

@@ -184,6 +184,8 @@ func (e *exam) lane() lane {
 		return lane{"AU", "3000", parcel.Place{Country: "AU", Region: "VIC", City: "Melbourne", Postcode: "3000"}}
 	case "GB":
 		return lane{"GB", "EC1A 1BB", parcel.Place{Country: "GB", City: "London", Postcode: "EC1A 1BB"}}
+	case "CA":
+		return lane{"CA", "M5V 2T6", parcel.Place{Country: "CA", Region: "ON", City: "Toronto", Postcode: "M5V 2T6"}}
 	}
 	return lane{"BR", "01310-100", parcel.Place{Country: "BR", Region: "SP", City: "Sao Paulo", Postcode: "01310-100"}}
 }

@@ -618,8 +618,9 @@ func (f *folder) handovers() {
 			break
 		}
 	}
-	// Let go, and nobody named who takes on.
-	if cur := f.j.CurrentLeg; cur >= 0 && cur == len(legs)-1 {
+	// Let go, and nobody named who takes on; unless it is the very scan by which
+	// this carrier took on.
+	if cur := f.j.CurrentLeg; cur >= 0 && cur == len(legs)-1 && !accepts(&f.j, legs[cur].LastEvent) {
 		if e := &f.j.Events[legs[cur].LastEvent]; e.Read == CodeLastMileAccepted || e.Read == CodeHandedToLinehaul {
 			f.j.Handovers = append(f.j.Handovers, Handover{From: cur, To: -1, Released: legs[cur].LastEvent, Accepted: -1, CountsAgainst: cur, Rule: "handover.open"})
 		}

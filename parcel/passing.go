@@ -89,7 +89,7 @@ func passingsOf(s *Shipment) []PassingDelta {
 		if at < 0 {
 			at = h.Accepted
 		}
-		if from.Return || at < 0 || h.To < 0 && accepts(j, at) {
+		if from.Return || at < 0 {
 			continue
 		}
 		d := PassingDelta{N: 1, PassingKey: PassingKey{

@@ -50,6 +50,14 @@ func TestPassingDeltas(t *testing.T) {
 			}
 		})
 	}
+	t.Run("taken on by the scan itself", func(t *testing.T) {
+		accepted := scan{hour: 101, code: parcel.CodeLastMileAccepted, carrier: "russian-post", number: "RA1", country: ru}
+		s := shipment(cn, ru)
+		s.Journey = parcel.Fold(s, nil, rowsOf([]scan{first, leaves, accepted}))
+		if h := s.Journey.Handovers; len(h) != 1 || h[0].Accepted < 0 {
+			t.Errorf("handovers %+v, want the one that is over", h)
+		}
+	})
 	t.Run("domestic and alone", func(t *testing.T) {
 		s := shipment(cn, cn)
 		s.Journey = parcel.Fold(s, nil, rowsOf([]scan{first}))

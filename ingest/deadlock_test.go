@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/lib/pq"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/milepost-gateway/milepost/ingest"

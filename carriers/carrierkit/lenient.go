@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
@@ -90,4 +92,47 @@ func (l *List[T]) UnmarshalJSON(b []byte) error {
 		l.Items = append(l.Items, item)
 	}
 	return nil
+}
+
+// First is the first item of a list that should be an object; the zero value
+// where there is none.
+func (l List[T]) First() T {
+	if len(l.Items) == 0 {
+		var none T
+		return none
+	}
+	return l.Items[0]
+}
+
+// Unwrap reads a JSON object that may be wrapped in a text; ok is false for
+// null, an empty text and absence. The error is of kind parcel.ErrMalformed.
+func Unwrap(raw json.RawMessage, into any) (ok bool, err error) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		raw = json.RawMessage(strings.TrimSpace(text))
+	}
+	if len(raw) == 0 || string(raw) == "null" {
+		return false, nil
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return false, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
+	}
+	return true, nil
+}
+
+// SplitSetting reads a setting that is a list, parted by commas or spaces.
+func SplitSetting(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// Numbers are the numbers asked for, normalised, each once, in order; empty
+// ones are left out.
+func Numbers(queries []carriers.Query) []string {
+	numbers := make([]string, 0, len(queries))
+	for _, q := range queries {
+		if n := parcel.NormalizeNumber(q.Number); n != "" && !slices.Contains(numbers, n) {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
 }

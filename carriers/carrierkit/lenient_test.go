@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/carriers/carrierkit"
 	"github.com/milepost-gateway/milepost/parcel"
 )
@@ -60,5 +61,37 @@ func TestList(t *testing.T) {
 				t.Errorf("faults %v, want %d", got.L.Faults, tt.faults)
 			}
 		})
+	}
+}
+
+func TestUnwrap(t *testing.T) {
+	for _, tt := range []struct {
+		name, raw string
+		ok, bad   bool
+	}{
+		{"object", `{"a":"x"}`, true, false},
+		{"object in a text", `" {\"a\":\"x\"} "`, true, false},
+		{"null", `null`, false, false},
+		{"empty text", `""`, false, false},
+		{"absent", ``, false, false},
+		{"a list", `[1]`, false, true},
+		{"words", `"none"`, false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var v struct {
+				A carrierkit.Text `json:"a"`
+			}
+			ok, err := carrierkit.Unwrap([]byte(tt.raw), &v)
+			if ok != tt.ok || (err != nil) != tt.bad || tt.bad && !errors.Is(err, parcel.ErrMalformed) || ok && v.A != "x" {
+				t.Errorf("%v, %v, %q", ok, err, v.A)
+			}
+		})
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	got := carrierkit.Numbers([]carriers.Query{{Number: "b 1"}, {Number: ""}, {Number: "A1"}, {Number: "B1"}})
+	if d := cmp.Diff([]string{"B1", "A1"}, got); d != "" {
+		t.Error(d)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -30,8 +31,9 @@ func EditJSON(body []byte, edit func(path []string, text string) string) []byte 
 	return w.edited()
 }
 
-// maxJSONDepth bounds recursion; the standard decoder has no bound for tokens.
-const maxJSONDepth = 200
+// maxJSONDepth bounds recursion. It is that of json.Unmarshal, so that whatever
+// can be decoded can be redacted; the standard decoder has no bound for tokens.
+const maxJSONDepth = 10_000
 
 // span is a stretch of bytes, and what takes its place.
 type span struct {
@@ -49,15 +51,47 @@ type jsonWalk struct {
 
 // edited goes through the body and gives it back with what was replaced.
 func (w *jsonWalk) edited() []byte {
+	whole := w.body
+	w.body = TrimMark(w.body)
 	w.dec = json.NewDecoder(bytes.NewReader(w.body))
 	w.dec.UseNumber()
 	if w.value(nil, false, 0) != nil {
-		return w.body
+		return whole
 	}
-	if _, err := w.dec.Token(); err != io.EOF {
-		return w.body
+	if _, err := w.dec.Token(); err != io.EOF || len(w.cuts) == 0 {
+		return whole
 	}
-	return splice(w.body, w.cuts)
+	return append(bytes.Clone(whole[:len(whole)-len(w.body)]), splice(w.body, w.cuts)...)
+}
+
+// byteOrderMark is how some systems begin UTF-8 texts.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// TrimMark takes the byte order mark off a text: JSON has none (RFC 8259, 8.1),
+// and files and some carriers do.
+func TrimMark(body []byte) []byte { return bytes.TrimPrefix(body, []byte(byteOrderMark)) }
+
+// Named tells paths whose last key is one of these, in whatever case: Decode
+// reads keys so, and what it can read must be found here.
+func Named(names ...string) func(path []string) bool {
+	return func(path []string) bool {
+		if len(path) == 0 {
+			return false
+		}
+		last := path[len(path)-1]
+		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, last) })
+	}
+}
+
+// CleanSentences masks contacts in the texts whose path is named, as CleanText
+// does, and leaves every other byte of a JSON document as it was.
+func CleanSentences(body []byte, named func(path []string) bool) []byte {
+	return EditJSON(body, func(path []string, text string) string {
+		if named(path) {
+			return CleanText(text)
+		}
+		return text
+	})
 }
 
 func (w *jsonWalk) value(path []string, named bool, depth int) error {
@@ -79,7 +113,7 @@ func (w *jsonWalk) value(path []string, named bool, depth int) error {
 					return err
 				}
 				name, _ := key.(string)
-				inner = append(path[:len(path):len(path)], name)
+				inner = append(path, name) // nobody keeps it
 				innerNamed = named || w.personal != nil && w.personal(inner)
 			}
 			if err := w.value(inner, innerNamed, depth+1); err != nil {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/milepost-gateway/milepost/parcel"
 )
@@ -111,34 +112,87 @@ const minPhone = 6
 // a part and not by name (本人, 前台, recipient) stays. Masking twice changes
 // nothing more.
 func MaskContacts(said string) string {
-	digits, names, at := 0, false, false
+	s := signsIn(said)
+	c := contacts()
+	if s.at {
+		said = c.email.ReplaceAllLiteralString(said, redacted)
+	}
+	if s.digits >= minPhone {
+		if s.phoneWord {
+			said = c.phoneAfterWord.ReplaceAllString(said, "${1}${2}"+redacted)
+		}
+		if s.plus {
+			said = c.phoneAbroad.ReplaceAllLiteralString(said, redacted)
+		}
+		if s.digits >= mobileDigits {
+			said = c.phoneChina.ReplaceAllLiteralString(said, redacted)
+		}
+		if s.parts {
+			said = c.landline.ReplaceAllLiteralString(said, redacted)
+		}
+	}
+	if s.role {
+		said = maskNames(said, c.nameAfterWord)
+		said = maskNames(said, c.nameBeforePhone)
+	}
+	if s.handed {
+		said = maskNames(said, c.nameHandedTo)
+	}
+	if s.signed {
+		said = maskNames(said, c.signedBy)
+	}
+	if s.announced {
+		said = maskNames(said, c.named)
+	}
+	return said
+}
+
+// mobileDigits is how many digits a mobile number of China has.
+const mobileDigits = 11
+
+// signs are what must stand in a sentence before a form of a contact can:
+// looking for them costs next to nothing, and most sentences have none.
+type signs struct {
+	digits                          int
+	at, plus, parts                 bool // @, +, and what parts a landline's number
+	phoneWord                       bool
+	role, handed, signed, announced bool
+}
+
+func signsIn(said string) signs {
+	var s signs
+	colon := false
 	for _, r := range said {
 		switch {
 		case r >= '0' && r <= '9':
-			digits++
+			s.digits++
 		case r == '@':
-			at = true
-		case r == '员', r == '人', r == '给', r == 'b', r == 'B', r == ':', r == '：':
-			names = true
+			s.at = true
+		case r == '+':
+			s.plus = true
+		case r == '-' || r == '(':
+			s.parts = true
+		case r == ':' || r == '：':
+			colon = true
+		case r == '员' || r == '人':
+			s.role = true
+		case r == '给':
+			s.handed = true
 		}
 	}
-	c := contacts()
-	if at {
-		said = c.email.ReplaceAllLiteralString(said, redacted)
-	}
-	if digits >= minPhone {
-		said = c.phoneAfterWord.ReplaceAllString(said, "${1}${2}"+redacted)
-		for _, form := range []*regexp.Regexp{c.phoneAbroad, c.phoneChina, c.landline} {
-			said = form.ReplaceAllLiteralString(said, redacted)
+	small := strings.ToLower(said)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(small, w) {
+				return true
+			}
 		}
+		return false
 	}
-	if !names {
-		return said
-	}
-	for _, form := range []*regexp.Regexp{c.nameAfterWord, c.nameBeforePhone, c.nameHandedTo, c.signedBy, c.named} {
-		said = maskNames(said, form)
-	}
-	return said
+	s.phoneWord = s.digits >= minPhone && has("电话", "手机", "联系方式", "热线", "телефон", "tel", "phone", "mobile")
+	s.signed = has("signed")
+	s.announced = colon && has("recipient", "receiver", "consignee", "courier", "driver")
+	return s
 }
 
 // maskNames hides the third group of a form unless it names no person.
@@ -155,9 +209,9 @@ func maskNames(said string, form *regexp.Regexp) string {
 // namesNobody tells words that stand where a name would and are none.
 func namesNobody(s string) bool {
 	switch strings.ToLower(strings.TrimSpace(s)) {
-	case "本人", "本人签收", "他人", "他人代收", "家人", "家属", "同事", "邻居", "前台", "收发室", "门卫", "物业", "保安", "单位", "公司",
+	case "快递员", "派送员", "投递员", "业务员", "本人", "本人签收", "他人", "他人代收", "家人", "家属", "同事", "邻居", "前台", "收发室", "门卫", "物业", "保安", "单位", "公司",
 		"寄件人", "寄件方", "收件人", "收件方", "驿站", "代收点", "代理点", "快递柜", "丰巢",
-		"recipient", "the recipient", "addressee", "the addressee", "sender", "the sender", "neighbour", "neighbor", "reception", "front desk", "agent":
+		"recipient", "the recipient", "addressee", "the addressee", "sender", "the sender", "neighbour", "neighbor", "reception", "front desk", "agent", "the agent", "station", "the station", "locker", "post office", "the post office":
 		return true
 	}
 	for _, verb := range []string{"正在", "已", "将", "会", "请", "联系", "电话"} {
@@ -181,10 +235,23 @@ func CleanText(said string) string {
 	plain := StripMarkup(said)
 	masked := MaskContacts(plain)
 	switch {
-	case masked == plain && MaskContacts(said) == said:
+	case masked == plain && (plain == said || MaskContacts(said) == said):
 		return said
 	case StripMarkup(masked) == masked:
 		return masked
 	}
 	return html.EscapeString(masked)
+}
+
+// ScriptOf is the language of a sentence that is Chinese or English, by its
+// script: "zh" or "en", empty for no sentence. Carriers of China send either
+// where nobody translated it, whatever was asked for.
+func ScriptOf(said string) string {
+	switch {
+	case said == "":
+		return ""
+	case strings.ContainsFunc(said, func(r rune) bool { return unicode.Is(unicode.Han, r) }):
+		return "zh"
+	}
+	return "en"
 }

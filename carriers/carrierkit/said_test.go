@@ -1,6 +1,7 @@
 package carrierkit_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +34,10 @@ func TestMaskContacts(t *testing.T) {
 		{"number of a parcel", "Now NL407712369BR, was LP00612345678901", "Now NL407712369BR, was LP00612345678901"},
 		{"clock and zone", "2026-10-28 11:40:55 UTC+8", "2026-10-28 11:40:55 UTC+8"},
 		{"nobody", "快递员正在派送", "快递员正在派送"},
+		{"signed for by a house", "Parcel signed for by the station, tel. 13812345678", "Parcel signed for by the station, tel. [redacted]"},
+		{"signed in capitals", "SIGNED BY: A PERSON", "SIGNED BY: [redacted]"},
+		{"landline abroad of six digits", "tel 123 456", "tel [redacted]"},
+		{"handed over without a name", "已交给快递员，正在派送", "已交给快递员，正在派送"},
 		{"empty", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,6 +47,24 @@ func TestMaskContacts(t *testing.T) {
 			}
 			if again := carrierkit.MaskContacts(got); again != got {
 				t.Errorf("twice: %q", again)
+			}
+		})
+	}
+}
+
+// BenchmarkMaskContacts is the cost of sentences as carriers write them: most
+// name nobody.
+func BenchmarkMaskContacts(b *testing.B) {
+	for _, s := range []struct{ name, said string }{
+		{"English", "The shipment has been processed in the parcel center of the destination"},
+		{"English with a colon", "Arrived: the international shipment is being transported to the destination area"},
+		{"Chinese", "快件到达【北京大兴集散中心】，准备发往下一站"},
+		{"signed", "Delivered, signed by: A PERSON, thanks"},
+		{"phone", "快件交给王五，正在派送途中（联系电话：13812345678）"},
+	} {
+		b.Run(s.name, func(b *testing.B) {
+			for b.Loop() {
+				carrierkit.MaskContacts(s.said)
 			}
 		})
 	}
@@ -149,5 +172,31 @@ func TestEditJSON(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestCleanSentences(t *testing.T) {
+	named := carrierkit.Named("words")
+	for _, tt := range []struct{ name, in, want string }{
+		{"named", `{"words":"call 13812345678","n":"13812345678"}`, `{"words":"call [redacted]","n":"13812345678"}`},
+		{"in another case, as it is decoded", `{"WORDS":"call 13812345678"}`, `{"WORDS":"call [redacted]"}`},
+		{"behind a byte order mark", "\ufeff" + `{"words":"call 13812345678"}`, "\ufeff" + `{"words":"call [redacted]"}`},
+		{"a text and no object", `"13812345678"`, `"13812345678"`},
+		{"beside what is deep", `{"x":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `,"words":"13812345678"}`,
+			`{"x":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `,"words":"[redacted]"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := string(carrierkit.CleanSentences([]byte(tt.in), named)); got != tt.want {
+				t.Errorf("got %.80s, want %.80s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestScriptOf(t *testing.T) {
+	for said, want := range map[string]string{"": "", "Delivered": "en", "已签收 signed": "zh"} {
+		if got := carrierkit.ScriptOf(said); got != want {
+			t.Errorf("%q: %q", said, got)
+		}
 	}
 }

@@ -93,3 +93,21 @@ func localMoment(text, layout string, wall time.Time, loc *time.Location, c parc
 	}
 	return parcel.LocalMoment(text, wall, loc, c)
 }
+
+// The offsets in use are whole quarters of an hour from -12 to +14 hours.
+const (
+	offsetStep = 15 * time.Minute
+	maxWest    = -12 * time.Hour
+	maxEast    = 14 * time.Hour
+)
+
+// OffsetBetween is the offset that a clock face, read as if it were UTC, and
+// the instant told beside it have between them; ok is false where what lies
+// between the two is no offset in use but a mistake.
+func OffsetBetween(face, instant time.Time) (loc *time.Location, ok bool) {
+	apart := face.Sub(instant)
+	if apart%offsetStep != 0 || apart < maxWest || apart > maxEast {
+		return nil, false
+	}
+	return time.FixedZone("", int(apart/time.Second)), true
+}

@@ -94,3 +94,32 @@ func TestZonesConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestOffsetBetween(t *testing.T) {
+	instant := time.Date(2026, 10, 20, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name  string
+		apart time.Duration
+		ok    bool
+	}{
+		{"China", 8 * time.Hour, true},
+		{"Nepal", 5*time.Hour + 45*time.Minute, true},
+		{"the date line, east", 14 * time.Hour, true},
+		{"the date line, west", -12 * time.Hour, true},
+		{"beyond it", 15 * time.Hour, false},
+		{"a slip", 8*time.Hour + time.Minute, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			loc, ok := carrierkit.OffsetBetween(instant.Add(tt.apart), instant)
+			if ok != tt.ok {
+				t.Fatalf("ok %v", ok)
+			}
+			if !ok {
+				return
+			}
+			if _, seconds := instant.In(loc).Zone(); time.Duration(seconds)*time.Second != tt.apart {
+				t.Errorf("%d seconds", seconds)
+			}
+		})
+	}
+}

@@ -110,15 +110,6 @@ type delivery struct {
 	Left text `json:"locationDescription"`
 }
 
-// one is the first of a list that should be an object; zero if there is none.
-func one[T any](l carrierkit.List[T]) T {
-	var none T
-	if len(l.Items) == 0 {
-		return none
-	}
-	return l.Items[0]
-}
-
 // upper is a code as the table writes it.
 func upper(t text) string { return strings.ToUpper(t.String()) }
 
@@ -129,7 +120,7 @@ type refusal struct {
 }
 
 func (r refusal) String() string {
-	return strings.TrimSpace(r.Code.String() + " " + carrierkit.StripMarkup(r.Message.String()))
+	return strings.TrimSpace(r.Code.String() + " " + carrierkit.CleanWords(r.Message.String()))
 }
 
 func (r refusal) aboutNumber() bool { return strings.HasPrefix(upper(r.Code), aboutNumberPrefix) }
@@ -151,6 +142,12 @@ func readRefusals(body []byte) refusals {
 // none of FedEx's.
 func (rs refusals) aboutNumber() bool {
 	return len(rs) > 0 && !slices.ContainsFunc(rs, func(r refusal) bool { return !r.aboutNumber() })
+}
+
+// isThrottled tells whether FedEx asks to come again later, which it does by
+// status 403 as well as by 429.
+func (f *fedex) isThrottled(rs refusals) bool {
+	return len(rs) > 0 && slices.Contains(f.throttled, upper(rs[0].Code))
 }
 
 // wrap adds FedEx's codes to an error. Its messages repeat what was asked.
@@ -182,9 +179,9 @@ func (f *fedex) Decode(p parcel.Payload) (parcel.Reading, error) {
 		d.asked = append(d.asked, parcel.NormalizeNumber(n))
 	}
 	if err := d.document(p.Body); err != nil {
-		return d.reading, fmt.Errorf("fedex: %w", err)
+		return carrierkit.Happened(d.reading, p), fmt.Errorf("fedex: %w", err)
 	}
-	return d.reading, nil
+	return carrierkit.Happened(d.reading, p), nil
 }
 
 // decoder gathers what an answer says, and what in it cannot be read.
@@ -207,6 +204,7 @@ func (d *decoder) result(number string, f parcel.Finding, detail string) {
 
 func (d *decoder) document(body []byte) error {
 	var doc document
+	body = carrierkit.TrimMark(body)
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
@@ -222,13 +220,13 @@ func (d *decoder) document(body []byte) error {
 		return rs.wrap(d.kind(upper(rs[0].Code)))
 	}
 	d.fault("output", doc.Output.Faults...)
-	complete := one(*doc.Output).Complete
+	complete := doc.Output.First().Complete
 	d.fault("completeTrackResults", complete.Faults...)
 	for i, c := range complete.Items {
 		number := parcel.NormalizeNumber(c.TrackingNumber.String())
 		for _, r := range c.Results.Items {
 			if number == "" {
-				number = parcel.NormalizeNumber(one(r.Info).TrackingNumber.String())
+				number = parcel.NormalizeNumber(r.Info.First().TrackingNumber.String())
 			}
 		}
 		if number == "" && len(complete.Items) == 1 && len(d.asked) == 1 {
@@ -258,7 +256,7 @@ func (d *decoder) number(number string, uses []trackResult, unread bool) {
 	var known []trackResult
 	var refused refusals
 	for _, u := range uses {
-		if r := cmp.Or(one(u.Error), one(u.ErrorsOlder)); r != (refusal{}) {
+		if r := cmp.Or(u.Error.First(), u.ErrorsOlder.First()); r != (refusal{}) {
 			refused = append(refused, r)
 			continue
 		}
@@ -307,8 +305,8 @@ func (u *trackResult) newest() time.Time {
 
 func (d *decoder) use(number string, u trackResult) {
 	d.fault(number+", scans", u.Scans.Faults...)
-	life := one(u.Info).UniqueID.String()
-	origin := placeOf(one(one(one(u.Origin).Contact).Address))
+	life := u.Info.First().UniqueID.String()
+	origin := placeOf(u.Origin.First().Contact.First().Address.First())
 	first := len(d.reading.Observations)
 	for i := range u.Scans.Items {
 		o, err := d.scan(&u, &u.Scans.Items[i], origin)
@@ -319,16 +317,16 @@ func (d *decoder) use(number string, u trackResult) {
 		o.Number, o.Parcel = number, life
 		d.reading.Observations = append(d.reading.Observations, o)
 	}
-	d.receiver(d.reading.Observations[first:], one(u.Delivery).Left)
-	d.onward(d.reading.Observations[first:], one(u.Additional).Identifiers.Items)
+	d.receiver(d.reading.Observations[first:], u.Delivery.First().Left)
+	d.onward(d.reading.Observations[first:], u.Additional.First().Identifiers.Items)
 	d.estimate(number, &u)
 }
 
 func (d *decoder) scan(u *trackResult, s *scan, origin parcel.Place) (parcel.Observation, error) {
-	place := placeOf(one(s.Location))
+	place := placeOf(s.Location.First())
 	place.Facility = s.LocationID.String()
-	words := carrierkit.StripMarkup(s.EventDescription.String())
-	if why := carrierkit.StripMarkup(s.ExceptionDescription.String()); why != "" {
+	words := carrierkit.CleanWords(s.EventDescription.String())
+	if why := carrierkit.CleanWords(s.ExceptionDescription.String()); why != "" {
 		words = strings.TrimPrefix(words+". "+why, ". ")
 	}
 	own := upper(s.EventType)
@@ -383,7 +381,7 @@ func (d *decoder) row(u *trackResult, s *scan) carriers.Row {
 // corrects deliveries by going on from an earlier state; a return that begins
 // after one does not undo it.
 func (u *trackResult) delivered() bool {
-	latest := one(u.Latest)
+	latest := u.Latest.First()
 	code, derived := upper(latest.Code), upper(latest.DerivedCode)
 	if code == "" && derived == "" || code == "DL" || derived == "DL" || code == "RS" {
 		return true
@@ -496,7 +494,7 @@ func (d *decoder) onward(scans []parcel.Observation, ids []identifier) {
 // estimate takes the window of delivery, else the day. Both are told by a
 // clock that is not to be trusted (midnight at -06:00), so only days count.
 func (d *decoder) estimate(number string, u *trackResult) {
-	window := one(one(u.Window).Window)
+	window := u.Window.First().Window.First()
 	begins, ends := window.Begins, window.Ends
 	for _, t := range u.Dates.Items {
 		switch upper(t.Type) {

@@ -113,9 +113,7 @@ func bind(s *carriers.Spec, env carriers.Env) (carriers.Carrier, error) {
 		clientID:     env.Settings["client_id"],
 		clientSecret: env.Settings["client_secret"],
 		locale:       cmp.Or(env.Settings["locale"], defaultLocale),
-		throttled: strings.FieldsFunc(cmp.Or(env.Settings["throttled_codes"], defaultThrottledCodes), func(r rune) bool {
-			return r == ',' || r == ' '
-		}),
+		throttled:    carrierkit.SplitSetting(cmp.Or(env.Settings["throttled_codes"], defaultThrottledCodes)),
 	}
 	base, err := url.Parse(f.base)
 	if err != nil || base.Host == "" {
@@ -143,14 +141,8 @@ func (f *fedex) Fetch(ctx context.Context, queries []carriers.Query) ([]parcel.P
 	if f.clientID == "" {
 		return nil, fmt.Errorf("fedex: %w", carriers.ErrNoAccount)
 	}
-	numbers := make([]string, 0, len(queries))
-	for _, q := range queries {
-		if n := parcel.NormalizeNumber(q.Number); n != "" && !slices.Contains(numbers, n) {
-			numbers = append(numbers, n)
-		}
-	}
 	var payloads []parcel.Payload
-	for part := range slices.Chunk(numbers, batchLimit) {
+	for part := range slices.Chunk(carrierkit.Numbers(queries), batchLimit) {
 		p, err := f.ask(ctx, part)
 		if err != nil {
 			return payloads, fmt.Errorf("fedex: fetch %d numbers from %s: %w", len(part), part[0], err)
@@ -200,6 +192,9 @@ func (f *fedex) ask(ctx context.Context, numbers []string) (parcel.Payload, erro
 			if packErr == nil && len(numbers) == 1 && refusals.aboutNumber() {
 				p.ContentType, p.Body = status.Header.Get("Content-Type"), said
 				return nil
+			}
+			if status.Status == http.StatusForbidden && f.isThrottled(refusals) {
+				return refusals.wrap(&parcel.Throttled{})
 			}
 			return refusals.wrap(err)
 		}
@@ -274,16 +269,11 @@ func (f *fedex) newToken(ctx context.Context) (string, time.Time, error) {
 	return answer.AccessToken.String(), asked.Add(time.Duration(min(seconds, maxTokenSeconds)) * time.Second), nil
 }
 
-// Redact hides who took the parcel in, and names, streets and contacts of
-// sender and recipient.
+// Redact hides who took the parcel in, names, streets and contacts of sender
+// and recipient, and contacts in sentences.
 func (f *fedex) Redact(p parcel.Payload) parcel.Payload {
-	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
-		switch path[len(path)-1] {
-		case "receivedByName", "streetLines", "personName", "companyName", "phoneNumber", "phoneExtension",
-			"emailAddress", "faxNumber", "nickname", "signatureName":
-			return true
-		}
-		return false
-	})
+	p.Body = carrierkit.RedactJSON(p.Body, carrierkit.Named("receivedByName", "streetLines", "personName", "companyName", "phoneNumber",
+		"phoneExtension", "emailAddress", "faxNumber", "nickname", "signatureName"))
+	p.Body = carrierkit.CleanSentences(p.Body, carrierkit.Named("eventDescription", "exceptionDescription", "description", "message"))
 	return p
 }

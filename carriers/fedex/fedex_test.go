@@ -387,9 +387,9 @@ func TestEstimates(t *testing.T) {
 
 func TestRedact(t *testing.T) {
 	f := account(t, carriers.Env{})
-	body := result(`"recipientInformation":{"contact":{"personName":"A PERSON","phoneNumber":5550100},"address":{"streetLines":["1 STREET",""],"city":"PORTLAND"}},"deliveryDetails":{"receivedByName":"P.ERSON","locationDescription":"Residence"},"scanEvents":[{"date":"2026-10-21T11:52:00-07:00","eventType":"DL"}]`)
+	body := result(`"recipientInformation":{"contact":{"personName":"A PERSON","phoneNumber":5550100},"address":{"streetLines":["1 STREET",""],"city":"PORTLAND"}},"deliveryDetails":{"receivedByName":"P.ERSON","locationDescription":"Residence"},"scanEvents":[{"date":"2026-10-21T11:52:00-07:00","eventType":"DL","eventDescription":"Delivered, signed for by: P.ERSON, +1 (503) 555-0100"}]`)
 	once := f.Redact(parcel.Payload{Kind: kindTrack, Body: []byte(body)})
-	for _, gone := range []string{"A PERSON", "5550100", "1 STREET", "P.ERSON"} {
+	for _, gone := range []string{"A PERSON", "5550100", "1 STREET", "P.ERSON", "555-0100"} {
 		if strings.Contains(string(once.Body), gone) {
 			t.Errorf("%q is still there", gone)
 		}
@@ -530,12 +530,14 @@ func TestRefusals(t *testing.T) {
 		header     http.Header
 		kind       error
 		wait       time.Duration
+		throttled  bool
 		finding    parcel.Finding
 		says       string
 	}{
 		{name: "throttled", status: 429, header: http.Header{"Retry-After": {"600"}}, body: string(sample(t, "error-throttled-429.json")), kind: parcel.ErrThrottled, wait: 10 * time.Minute, says: "TOO.MANY.REQUESTS"},
 		{name: "credentials", status: 401, body: string(sample(t, "error-auth-401.json")), kind: parcel.ErrDenied, says: "NOT.AUTHORIZED.ERROR"},
 		{name: "forbidden", status: 403, body: `{"errors":[{"code":"FORBIDDEN.ERROR","message":"no"}]}`, kind: parcel.ErrDenied, says: "FORBIDDEN.ERROR"},
+		{name: "throttled by 403", status: 403, body: string(sample(t, "error-throttled-429.json")), kind: parcel.ErrThrottled, throttled: true, says: "TOO.MANY.REQUESTS"},
 		{name: "server", status: 503, body: `{"errors":[{"code":"SERVICE.UNAVAILABLE.ERROR","message":"later"}]}`, kind: parcel.ErrUnavailable, says: "SERVICE.UNAVAILABLE.ERROR"},
 		{name: "bad request", status: 400, body: `{"errors":[{"code":"INVALID.INPUT.EXCEPTION","message":"what"}]}`, kind: parcel.ErrMalformed, says: "INVALID.INPUT.EXCEPTION"},
 		{name: "unknown by 404", status: 404, body: `{"errors":[{"code":"TRACKING.TRACKINGNUMBER.NOTFOUND","message":"no"}]}`, finding: parcel.FindingUnknown},
@@ -558,7 +560,7 @@ func TestRefusals(t *testing.T) {
 			if !errors.Is(err, tc.kind) || tc.kind != nil && !strings.Contains(err.Error(), tc.says) {
 				t.Fatalf("error %v, want kind %v and %q", err, tc.kind, tc.says)
 			}
-			if th, ok := errors.AsType[*parcel.Throttled](err); ok != (tc.wait > 0) || ok && th.RetryAfter != tc.wait {
+			if th, ok := errors.AsType[*parcel.Throttled](err); ok != (tc.throttled || tc.wait > 0) || ok && th.RetryAfter != tc.wait {
 				t.Errorf("wait of %v", err)
 			}
 			if tc.finding == "" {

@@ -147,9 +147,9 @@ func (u *usps) Decode(p parcel.Payload) (parcel.Reading, error) {
 		err = fmt.Errorf("payload kind %q is none: %w", p.Kind, parcel.ErrMalformed)
 	}
 	if err != nil {
-		return d.reading, fmt.Errorf("usps: %w", err)
+		return carrierkit.Happened(d.reading, p), fmt.Errorf("usps: %w", err)
 	}
-	return d.reading, nil
+	return carrierkit.Happened(d.reading, p), nil
 }
 
 // decoder gathers what an answer says, and what in it cannot be read.
@@ -185,7 +185,7 @@ func (d *decoder) settle() error {
 
 func (d *decoder) json(body []byte) error {
 	var items carrierkit.List[item]
-	if err := json.Unmarshal(body, &items); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(body), &items); err != nil {
 		return fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	d.fault("answer", items.Faults...)
@@ -260,7 +260,7 @@ func originOf(number, named string) parcel.Country {
 
 // observe adds one event of either dialect.
 func (d *decoder) observe(l life, at string, code, says text, place parcel.Place, occurred parcel.Moment, err error) {
-	own, words := strings.ToUpper(code.String()), carrierkit.StripMarkup(says.String())
+	own, words := strings.ToUpper(code.String()), carrierkit.CleanWords(says.String())
 	if err == nil && own == "" && words == "" {
 		err = fmt.Errorf("neither code nor words: %w", parcel.ErrMalformed)
 	}
@@ -331,13 +331,6 @@ func placeOf(city, state, zip, country text) parcel.Place {
 
 const localLayout = "2006-01-02T15:04:05"
 
-// The offsets in use are whole quarters of an hour from -12 to +14 hours.
-const (
-	offsetStep = 15 * time.Minute
-	maxWest    = -12 * time.Hour
-	maxEast    = 14 * time.Hour
-)
-
 // moment makes the instant of the GMT clock, which has seconds, and the wall
 // clock of it and the offset: the one written, or what lies between the two
 // clocks. Without the GMT clock the local one counts, by the minute.
@@ -348,9 +341,9 @@ func (d *decoder) moment(e *event, place parcel.Place) (parcel.Moment, error) {
 	hasOffset := offsetErr == nil && e.GMTOffset.String() != ""
 	written := strings.TrimSpace(e.Timestamp.String() + " " + e.GMTTimestamp.String())
 	if gmtErr == nil {
-		if apart := local.Sub(gmt.Truncate(time.Minute)); localErr == nil && apart%offsetStep == 0 && apart >= maxWest && apart <= maxEast {
+		if loc, agree := carrierkit.OffsetBetween(local, gmt.Truncate(time.Minute)); localErr == nil && agree {
 			// Both clocks agree on an offset, whatever stands beside them.
-			offset, hasOffset = int(apart/time.Second), true
+			return parcel.ReportedMoment(written, gmt.In(loc)), nil
 		}
 		if hasOffset || localErr != nil {
 			return parcel.ReportedMoment(written, gmt.In(time.FixedZone("", offset))), nil

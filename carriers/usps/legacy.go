@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/milepost-gateway/milepost/carriers/carrierkit"
 	"github.com/milepost-gateway/milepost/parcel"
 )
 
@@ -59,7 +60,7 @@ type legacyError struct {
 // newXML reads leniently: an ampersand in the name of a firm must not cost the
 // whole history.
 func newXML(body []byte) *xml.Decoder {
-	dec := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
+	dec := xml.NewDecoder(bytes.NewReader(carrierkit.TrimMark(body)))
 	dec.Strict = false
 	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
 	return dec

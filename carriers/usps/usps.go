@@ -143,9 +143,7 @@ func bind(s *carriers.Spec, env carriers.Env) (carriers.Carrier, error) {
 			userID:   set["legacy_user_id"],
 			ip:       cmp.Or(set["legacy_client_ip"], defaultLegacyIP),
 			sourceID: cmp.Or(set["legacy_source_id"], defaultLegacySource),
-			denied: strings.FieldsFunc(cmp.Or(set["legacy_denied_codes"], defaultLegacyDenied), func(r rune) bool {
-				return r == ',' || r == ' '
-			}),
+			denied:   carrierkit.SplitSetting(cmp.Or(set["legacy_denied_codes"], defaultLegacyDenied)),
 		},
 	}
 	for setting, address := range map[string]string{"base URL": u.base, "legacy_url": u.legacy.url} {
@@ -190,14 +188,8 @@ func (u *usps) Fetch(ctx context.Context, queries []carriers.Query) ([]parcel.Pa
 	if !able {
 		return nil, fmt.Errorf("usps: %w", carriers.ErrNoAccount)
 	}
-	numbers := make([]string, 0, len(queries))
-	for _, q := range queries {
-		if n := parcel.NormalizeNumber(q.Number); n != "" && !slices.Contains(numbers, n) {
-			numbers = append(numbers, n)
-		}
-	}
 	var payloads []parcel.Payload
-	for part := range slices.Chunk(numbers, most) {
+	for part := range slices.Chunk(carrierkit.Numbers(queries), most) {
 		p, err := ask(ctx, part)
 		if err != nil {
 			return payloads, fmt.Errorf("usps: fetch %d numbers from %s: %w", len(part), part[0], err)
@@ -335,12 +327,7 @@ func (u *usps) Redact(p parcel.Payload) parcel.Payload {
 		})
 		return p
 	}
-	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
-		switch path[len(path)-1] {
-		case "name", "firm", "recipientName", "signatureName":
-			return true
-		}
-		return false
-	})
+	p.Body = carrierkit.RedactJSON(p.Body, carrierkit.Named("name", "firm", "recipientName", "signatureName"))
+	p.Body = carrierkit.CleanSentences(p.Body, carrierkit.Named("eventType", "statusSummary", "eventSummaries"))
 	return p
 }

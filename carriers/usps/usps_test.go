@@ -428,6 +428,8 @@ func TestRedact(t *testing.T) {
 	u := account(t, carriers.Env{})
 	for _, tc := range []struct{ name, kind, body string }{
 		{"v3", kindTrack, `{"trackingNumber":"` + delivered + `","trackingEvents":[{"eventCode":"01","eventTimestamp":"2026-10-24T15:46:00","firm":"A FIRM","name":"A PERSON"}]}`},
+		{"v3 with names in another case", kindTrack, `{"TrackingNumber":"` + delivered + `","TrackingEvents":[{"EventCode":"01","EventTimestamp":"2026-10-24T15:46:00","Firm":"A FIRM","Name":"A PERSON"}]}`},
+		{"v3 in a sentence", kindTrack, `{"trackingNumber":"` + delivered + `","trackingEvents":[{"eventCode":"01","eventType":"Delivered, signed by: A PERSON","eventTimestamp":"2026-10-24T15:46:00"}]}`},
 		{"older dialect", kindLegacy, `<TrackResponse><TrackInfo ID="` + delivered + `"><TrackSummary><EventDate>October 24, 2026</EventDate><EventCode>01</EventCode><FirmName>A FIRM</FirmName><Name>A PERSON</Name></TrackSummary></TrackInfo></TrackResponse>`},
 		{"refusal of the older dialect", kindLegacy, `<Error><Number>80040B1A</Number><Description>User A PERSON of A FIRM is not authorized</Description></Error>`},
 	} {

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/milepost-gateway/milepost/carriers/carrierkit"
@@ -98,9 +96,9 @@ func (y *yunexpress) Decode(p parcel.Payload) (parcel.Reading, error) {
 		d.asked = append(d.asked, parcel.NormalizeNumber(n))
 	}
 	if err := d.document(p.Kind, p.Body); err != nil {
-		return d.reading, fmt.Errorf("yunexpress: %w", err)
+		return carrierkit.Happened(d.reading, p), fmt.Errorf("yunexpress: %w", err)
 	}
-	return d.reading, nil
+	return carrierkit.Happened(d.reading, p), nil
 }
 
 // decoder gathers what an answer says, and what in it cannot be read.
@@ -126,8 +124,7 @@ func (d *decoder) document(kind string, body []byte) error {
 	if kind != kindTrack && kind != kindLegacy {
 		return fmt.Errorf("payload kind %q is none: %w", kind, parcel.ErrMalformed)
 	}
-	// What is kept is masked: the reading is the same before and after.
-	if err := json.Unmarshal(masked(body), &doc); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(body), &doc); err != nil {
 		return fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	if err := d.yunexpress.fault(&doc.envelope); err != nil {
@@ -151,7 +148,7 @@ func (d *decoder) document(kind string, body []byte) error {
 	if len(d.faults) == 0 {
 		for _, n := range d.asked {
 			if !slices.ContainsFunc(d.reading.Results, func(r parcel.NumberResult) bool { return r.Number == n }) {
-				d.result(n, parcel.FindingUnknown, strings.TrimSpace(doc.Code.String()+" "+doc.Message.String()))
+				d.result(n, parcel.FindingUnknown, strings.TrimSpace(doc.Code.String()+" "+carrierkit.CleanWords(doc.Message.String())))
 			}
 		}
 	}
@@ -239,7 +236,7 @@ func (e *event) scan() scan {
 }
 
 func (d *decoder) observe(s scan) (parcel.Observation, error) {
-	own, words := strings.ToUpper(s.code.String()), strings.TrimSpace(carrierkit.StripMarkup(s.says.String()))
+	own, words := strings.ToUpper(s.code.String()), carrierkit.CleanWords(s.says.String())
 	if own == "" && words == "" {
 		return parcel.Observation{}, fmt.Errorf("neither code nor words: %w", parcel.ErrMalformed)
 	}
@@ -256,6 +253,9 @@ func (d *decoder) observe(s scan) (parcel.Observation, error) {
 		Code: row.Code, Reason: row.Reason, DeliveredTo: row.DeliveredTo, Retracts: row.Retracts,
 		Words: words, Occurred: occurred, Place: s.place,
 		Rule: row.Rule, RuleVersion: d.codes.Version(),
+	}
+	if o.DeliveredTo == "" && o.Code == parcel.CodeDelivered {
+		o.DeliveredTo = carrierkit.ReceiverIn(words)
 	}
 	if words != "" {
 		o.Language = d.language
@@ -280,13 +280,6 @@ func face(t text) (at time.Time, day bool, err error) {
 	return time.Time{}, false, fmt.Errorf("time %.40q: %w", t, parcel.ErrMalformed)
 }
 
-// The offsets in use are whole quarters of an hour from -12 to +14 hours.
-const (
-	offsetStep = 15 * time.Minute
-	maxWest    = -12 * time.Hour
-	maxEast    = 14 * time.Hour
-)
-
 // moment reads a local clock by the offset beside it, or by the UTC clock
 // beside it. Without either it is the clock of China, by rule; by a zone that
 // cannot be read it is only the best guess.
@@ -309,8 +302,8 @@ func (d *decoder) moment(s *scan) (parcel.Moment, error) {
 			certainty = parcel.CertaintyUnknown
 		}
 	} else if utc, _, err := face(s.utc); err == nil {
-		if apart := wall.Sub(utc); apart%offsetStep == 0 && apart >= maxWest && apart <= maxEast {
-			loc, certainty = time.FixedZone("", int(apart/time.Second)), parcel.CertaintyReported
+		if between, ok := carrierkit.OffsetBetween(wall, utc); ok {
+			loc, certainty = between, parcel.CertaintyReported
 		}
 	}
 	if day {
@@ -333,39 +326,11 @@ func placeOf(location text) parcel.Place {
 	return parcel.Place{City: written}
 }
 
-// personal finds what names people inside sentences of a JSON document, in such
-// a way that the document stays one: a name ends where an escape begins, unless
-// that is one of a letter.
-var personal = sync.OnceValue(func() []*regexp.Regexp {
-	const before = `(^|[\s"(<:]|\\[nrt])`
-	return []*regexp.Regexp{
-		regexp.MustCompile(before + `[A-Za-z0-9_%+-][A-Za-z0-9._%+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`),
-		regexp.MustCompile(before + `\+\d[\d ()-]{6,16}\d`),
-		regexp.MustCompile(`(?i)(\bsigned (?:for )?by:? ?)(?:[^",.;\\]|\\u(?:00[89a-f][0-9a-f]|0[1-9a-f][0-9a-f]{2}|[1-9a-f][0-9a-f]{3}))+`),
-	}
-})
-
-// masked hides names, addresses and phones in the sentences of a document.
-func masked(body []byte) []byte {
-	clean := body
-	for _, re := range personal() {
-		clean = re.ReplaceAll(clean, []byte("${1}"+carrierkit.Redacted("name")))
-	}
-	if bytes.Equal(clean, body) || !json.Valid(clean) {
-		return body
-	}
-	return clean
-}
-
 // Redact hides who signed for a parcel, contacts in sentences, and the pictures
 // of deliveries and signatures.
 func (y *yunexpress) Redact(p parcel.Payload) parcel.Payload {
-	p.Body = masked(carrierkit.RedactJSON(p.Body, func(path []string) bool {
-		switch strings.ToLower(path[len(path)-1]) {
-		case "pod_url", "pod_urls", "signatureurls", "signer", "receiver", "receivername", "consignee", "accesstoken":
-			return true
-		}
-		return false
-	}))
+	p.Body = carrierkit.RedactJSON(p.Body, carrierkit.Named("pod_url", "pod_urls", "signatureUrls", "signer", "receiver", "receiverName",
+		"consignee", "accessToken"))
+	p.Body = carrierkit.CleanSentences(p.Body, carrierkit.Named("description", "process_content", "ProcessContent", "msg", "message"))
 	return p
 }

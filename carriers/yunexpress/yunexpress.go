@@ -136,9 +136,9 @@ func bind(s *carriers.Spec, env carriers.Env) (carriers.Carrier, error) {
 		appSecret:    set["app_secret"],
 		sourceKey:    set["source_key"],
 		language:     cmp.Or(set["language"], defaultLanguage),
-		denied:       listed(cmp.Or(set["denied_codes"], defaultDeniedCodes)),
-		throttled:    listed(cmp.Or(set["throttled_codes"], defaultThrottledCodes)),
-		unknown:      listed(set["unknown_codes"]),
+		denied:       carrierkit.SplitSetting(cmp.Or(set["denied_codes"], defaultDeniedCodes)),
+		throttled:    carrierkit.SplitSetting(cmp.Or(set["throttled_codes"], defaultThrottledCodes)),
+		unknown:      carrierkit.SplitSetting(set["unknown_codes"]),
 		legacyBase:   strings.TrimRight(cmp.Or(env.BaseURL, set["legacy_url"]), "/"),
 		legacyCode:   set["legacy_customer_code"],
 		legacySecret: set["legacy_secret"],
@@ -174,11 +174,6 @@ func bind(s *carriers.Spec, env carriers.Env) (carriers.Carrier, error) {
 	return y, nil
 }
 
-// listed splits a setting at commas and spaces.
-func listed(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
 // sign makes the signature of a call: HMAC-SHA256 over the fields in the order
 // of the alphabet, in Base64. A call without a body has no such field; the path
 // stands without its query.
@@ -201,8 +196,7 @@ func (y *yunexpress) Fetch(ctx context.Context, queries []carriers.Query) ([]par
 		return nil, fmt.Errorf("yunexpress: %w", carriers.ErrNoAccount)
 	}
 	payloads := make([]parcel.Payload, 0, len(queries))
-	for _, q := range queries {
-		number := parcel.NormalizeNumber(q.Number)
+	for _, number := range carrierkit.Numbers(queries) {
 		p, err := ask(ctx, number)
 		if err != nil {
 			return payloads, fmt.Errorf("yunexpress: fetch %s: %w", number, err)

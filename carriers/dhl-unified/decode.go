@@ -1,7 +1,6 @@
 package dhlunified
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -34,7 +33,7 @@ type problem struct {
 
 func (p problem) String() string {
 	s := strings.TrimSpace(p.Status.String() + " " + p.Title.String() + ": " + p.Detail.String())
-	return strings.TrimRight(s[:min(len(s), 200)], ": ")
+	return strings.TrimRight(strings.ToValidUTF8(s[:min(len(s), 200)], ""), ": ")
 }
 
 func (p problem) isZero() bool { return p == problem{} }
@@ -51,6 +50,7 @@ type shipment struct {
 	Status   carrierkit.List[event]     `json:"status"`
 	Events   carrierkit.List[event]     `json:"events"`
 	Details  carrierkit.List[details]   `json:"details"`
+	To       carrierkit.List[location]  `json:"destination"`
 	Expected text                       `json:"estimatedTimeOfDelivery"`
 	Frame    carrierkit.List[timeFrame] `json:"estimatedDeliveryTimeFrame"`
 	Returned text                       `json:"returnFlag"`
@@ -96,15 +96,6 @@ type provider struct {
 	Destination text `json:"destinationProvider"`
 }
 
-// one is the first of a list that should be an object; zero if there is none.
-func one[T any](l carrierkit.List[T]) T {
-	var none T
-	if len(l.Items) == 0 {
-		return none
-	}
-	return l.Items[0]
-}
-
 // Decode reads an answer or a push: both hold shipments.
 func (d *dhl) Decode(p parcel.Payload) (parcel.Reading, error) {
 	if p.Kind != kindTrack && p.Kind != kindPush {
@@ -112,9 +103,9 @@ func (d *dhl) Decode(p parcel.Payload) (parcel.Reading, error) {
 	}
 	rd := decoder{dhl: d}
 	if err := rd.read(p); err != nil {
-		return rd.reading, fmt.Errorf("%s: %s: %w", name, p.Kind, err)
+		return carrierkit.Happened(rd.reading, p), fmt.Errorf("%s: %s: %w", name, p.Kind, err)
 	}
-	return rd.reading, nil
+	return carrierkit.Happened(rd.reading, p), nil
 }
 
 // decoder gathers what a payload says, and what in it cannot be read.
@@ -125,7 +116,7 @@ type decoder struct {
 }
 
 func (d *decoder) read(p parcel.Payload) error {
-	body := bytes.TrimPrefix(p.Body, []byte("\xef\xbb\xbf"))
+	body := carrierkit.TrimMark(p.Body)
 	var doc answer
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
@@ -153,7 +144,9 @@ func (d *decoder) read(p parcel.Payload) error {
 		called = asked[0]
 	}
 	for i := range doc.Shipments.Items {
-		d.shipment(i, &doc.Shipments.Items[i], called)
+		if s := &doc.Shipments.Items[i]; called == "" || !d.another(s, doc.Shipments.Items) {
+			d.shipment(i, s, called)
+		}
 	}
 	for _, n := range asked {
 		switch {
@@ -167,6 +160,53 @@ func (d *decoder) read(p parcel.Payload) error {
 
 func (d *decoder) result(number string, f parcel.Finding, detail string) {
 	d.reading.Results = append(d.reading.Results, parcel.NumberResult{Number: number, Finding: f, Detail: detail})
+}
+
+// longestSilence is how long a parcel may be without a scan between two
+// divisions. What lies further apart is two parcels of one number.
+const longestSilence = 60 * 24 * time.Hour
+
+// another tells whether a shipment is another parcel than the one scanned last
+// that bears the number too: it goes to another country, or it was over long
+// before that one's first scan. DHL gives numbers out again, and its divisions
+// do not ask one another.
+func (d *decoder) another(s *shipment, all []shipment) bool {
+	_, last := d.span(s)
+	for i := range all {
+		first, newest := d.span(&all[i])
+		if !newest.After(last) {
+			continue
+		}
+		here, there := s.destination(), all[i].destination()
+		if here != "" && there != "" && here != there || !last.IsZero() && first.Sub(last) > longestSilence {
+			return true
+		}
+	}
+	return false
+}
+
+// span is from the first to the last scan of a shipment; zero without scans.
+func (d *decoder) span(s *shipment) (first, last time.Time) {
+	for i := range s.Events.Items {
+		e := &s.Events.Items[i]
+		m, err := d.moment(e.Timestamp.String(), e.place())
+		if err != nil {
+			continue
+		}
+		if first.IsZero() || m.At.Before(first) {
+			first = m.At
+		}
+		if m.At.After(last) {
+			last = m.At
+		}
+	}
+	return first, last
+}
+
+// destination is the country that a shipment goes to; empty if it is not told.
+func (s *shipment) destination() parcel.Country {
+	e := event{Location: s.To}
+	return e.place().Country
 }
 
 // problem reads an answer without shipments by the status told in it.
@@ -224,7 +264,7 @@ func (d *decoder) shipment(i int, s *shipment, called string) {
 	slices.Reverse(scans)
 	slices.SortStableFunc(scans, func(a, b parcel.Observation) int { return a.Occurred.At.Compare(b.Occurred.At) })
 	// The status repeats the newest scan, unless it is all there is.
-	if status := one(s.Status); status.Timestamp != "" && !d.among(&status, scans) {
+	if status := s.Status.First(); status.Timestamp != "" && !d.among(&status, scans) {
 		tell("status", &status)
 	}
 	if s.Returned.True() {
@@ -233,7 +273,7 @@ func (d *decoder) shipment(i int, s *shipment, called string) {
 			scans[last].DeliveredTo = parcel.DeliveredToSender
 		}
 	}
-	d.names(scans, number, id, one(s.Details))
+	d.names(scans, number, id, s.Details.First())
 	d.reading.Observations = append(d.reading.Observations, scans...)
 	fail("estimate", d.estimate(number, s)...)
 }
@@ -287,7 +327,7 @@ func (d *decoder) names(scans []parcel.Observation, number, id string, s details
 		if r.Type.String() != "local-tracking-number" || next == "" || next == number || len(scans) == 0 {
 			continue
 		}
-		scans[0].NextNumber, scans[0].NextCarrier = next, deliverer(one(s.Provider).Destination.String())
+		scans[0].NextNumber, scans[0].NextCarrier = next, deliverer(s.Provider.First().Destination.String())
 	}
 }
 
@@ -319,7 +359,7 @@ func deliverer(provider string) string {
 
 // estimate takes the window of delivery, else the day.
 func (d *decoder) estimate(number string, s *shipment) []error {
-	frame := one(s.Frame)
+	frame := s.Frame.First()
 	from, err1 := day(cmp.Or(frame.From, frame.Through, s.Expected))
 	last, err2 := day(cmp.Or(frame.Through, frame.From, s.Expected))
 	if err := errors.Join(err1, err2); err != nil {
@@ -391,7 +431,7 @@ func ownCode(state, status string) string {
 // place reads a location. Divisions that name no country by code write it into
 // the locality: "LEIPZIG - GERMANY", "Germany".
 func (e *event) place() parcel.Place {
-	a := one(one(e.Location).Address)
+	a := e.Location.First().Address.First()
 	p := parcel.Place{Region: a.Region.String(), Postcode: a.Postcode.String(), City: withoutStreet(a.Locality.String())}
 	country, err := parcel.ParseCountry(a.Country.String())
 	if err == nil {

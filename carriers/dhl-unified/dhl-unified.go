@@ -235,26 +235,15 @@ func (d *dhl) Redact(p parcel.Payload) parcel.Payload {
 	var message struct {
 		Scope text `json:"scope"`
 	}
-	activates := json.Unmarshal(p.Body, &message) == nil && message.Scope.String() == scopeValidate
-	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
-		switch path[len(path)-1] {
-		case "receiver", "sender", "shipper", "consignee", "signed", "familyName", "givenName", "email", "phone",
-			"streetAddress", "addressLine", "signatureUrl", "documentUrl", "rerouteUrl":
-			return true
-		case "secret":
-			return !activates
-		}
-		return false
-	})
+	activates := json.Unmarshal(carrierkit.TrimMark(p.Body), &message) == nil && message.Scope.String() == scopeValidate
+	personal := carrierkit.Named("receiver", "sender", "shipper", "consignee", "signed", "familyName", "givenName", "email", "phone",
+		"streetAddress", "addressLine", "signatureUrl", "documentUrl", "rerouteUrl")
+	secret, locality := carrierkit.Named("secret"), carrierkit.Named("addressLocality")
+	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool { return personal(path) || secret(path) && !activates })
+	p.Body = carrierkit.CleanSentences(p.Body, carrierkit.Named("status", "statusDetailed", "description", "remark", "nextSteps"))
 	p.Body = carrierkit.EditJSON(p.Body, func(path []string, said string) string {
-		if len(path) == 0 {
-			return said
-		}
-		switch path[len(path)-1] {
-		case "addressLocality":
+		if locality(path) {
 			return withoutStreet(said)
-		case "status", "statusDetailed", "description", "remark", "nextSteps":
-			return carrierkit.CleanText(said)
 		}
 		return said
 	})

@@ -197,19 +197,8 @@ func (a *ausPost) ask(ctx context.Context, ids []string) (parcel.Payload, error)
 // does, and what contracts add to it is not established; descriptions may say
 // who signed.
 func (a *ausPost) Redact(p parcel.Payload) parcel.Payload {
-	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
-		switch strings.ToLower(path[len(path)-1]) {
-		case "recipient", "receiver", "addressee", "sender", "from", "to", "signatory", "signature", "signed_by",
-			"address", "lines", "phone", "mobile", "email":
-			return true
-		}
-		return false
-	})
-	p.Body = carrierkit.EditJSON(p.Body, func(path []string, said string) string {
-		if len(path) > 0 && path[len(path)-1] == "description" {
-			return carrierkit.CleanText(said)
-		}
-		return said
-	})
+	p.Body = carrierkit.RedactJSON(p.Body, carrierkit.Named("recipient", "receiver", "addressee", "sender", "from", "to", "signatory",
+		"signature", "signed_by", "address", "lines", "phone", "mobile", "email"))
+	p.Body = carrierkit.CleanSentences(p.Body, carrierkit.Named("description"))
 	return p
 }

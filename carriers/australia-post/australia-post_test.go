@@ -260,6 +260,25 @@ func TestDecodeForms(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a consignment is delivered with its last item", func(t *testing.T) {
+		for _, tt := range []struct {
+			other string
+			want  []parcel.Code
+		}{
+			{"In transit to next facility in KEW", []parcel.Code{parcel.CodeUnknown, parcel.CodeInTransit}},
+			{"Delivered - Left in a safe place", []parcel.Code{parcel.CodeDelivered, parcel.CodeDelivered}},
+		} {
+			rd, err := a.Decode(parcel.Payload{Kind: kindTrack, Numbers: []string{"ABC000123"}, Body: []byte(`{"tracking_results":[{"tracking_id":"ABC000123","trackable_items":[{"consignment_id":"ABC000123","items":[` +
+				`{"article_id":"A1234567","events":[` + scan + `]},{"article_id":"A1234568","events":[{"description":"` + tt.other + `","date":"2026-07-27T10:00:00+10:00"}]}]}]}]}`)})
+			var codes []parcel.Code
+			for _, o := range rd.Observations {
+				codes = append(codes, o.Code)
+			}
+			if diff := cmp.Diff(tt.want, codes); diff != "" || err != nil {
+				t.Errorf("%s: %s, %v", tt.other, diff, err)
+			}
+		}
+	})
 	t.Run("left out", func(t *testing.T) {
 		rd, err := a.Decode(parcel.Payload{Kind: kindTrack, Numbers: []string{delivered}, Body: []byte(`{"tracking_results":null}`)})
 		if err == nil || len(rd.Results) > 0 {

@@ -1,7 +1,6 @@
 package auspost
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,7 +75,7 @@ func (f fault) code() string { return first(f.Code, f.ErrorCode, f.Error) }
 
 func (f fault) String() string {
 	s := strings.TrimSpace(f.code() + " " + first(f.Message, f.Description, f.Name))
-	return s[:min(len(s), 200)]
+	return strings.ToValidUTF8(s[:min(len(s), 200)], "")
 }
 
 func first(texts ...text) string {
@@ -126,9 +125,9 @@ func (a *ausPost) Decode(p parcel.Payload) (parcel.Reading, error) {
 	}
 	d := decoder{ausPost: a, answered: map[string]bool{}}
 	if err := d.read(p); err != nil {
-		return d.reading, fmt.Errorf("%s: %w", name, err)
+		return carrierkit.Happened(d.reading, p), fmt.Errorf("%s: %w", name, err)
 	}
-	return d.reading, nil
+	return carrierkit.Happened(d.reading, p), nil
 }
 
 // decoder gathers what an answer says, and what in it cannot be read.
@@ -140,7 +139,7 @@ type decoder struct {
 }
 
 func (d *decoder) read(p parcel.Payload) error {
-	body := bytes.TrimPrefix(p.Body, []byte("\xef\xbb\xbf"))
+	body := carrierkit.TrimMark(p.Body)
 	var doc answer
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
@@ -205,6 +204,7 @@ func (d *decoder) result(number string, r *result) {
 		d.finding(number, parcel.FindingFound, r.Status.String())
 	}
 	d.fail(number, slices.Concat(r.Items.Faults, r.Errors.Faults, r.Consignment.Faults)...)
+	from, items := len(d.reading.Observations), 0
 	for _, a := range articles {
 		// Both forms are in use: an article with events, and a consignment with
 		// articles inside.
@@ -212,6 +212,29 @@ func (d *decoder) result(number string, r *result) {
 		d.fail(number+", items", a.Items.Faults...)
 		for _, i := range a.Items.Items {
 			d.article(number, i.Article.String(), i.Events)
+		}
+		items += len(a.Items.Items) + len(a.Items.Faults)
+	}
+	d.partly(d.reading.Observations[from:], items)
+}
+
+// partly takes back what ends the journey of a consignment's item while other
+// items are under way: the consignment is delivered when all of them are.
+func (d *decoder) partly(scans []parcel.Observation, items int) {
+	ends := func(o parcel.Observation) bool { return o.Code.Info().Outcome != "" }
+	ended := map[string]bool{}
+	for _, o := range scans {
+		if ends(o) {
+			ended[o.Parcel] = true
+		}
+	}
+	if ended[""] || len(ended) >= items {
+		return // said of the consignment itself, or of all its items
+	}
+	for i := range scans {
+		if o := &scans[i]; ends(*o) {
+			row, _ := d.codes.Lookup("part of a consignment: " + strings.ToLower(string(o.Code)))
+			o.Code, o.Reason, o.DeliveredTo, o.Rule = row.Code, row.Reason, row.DeliveredTo, row.Rule
 		}
 	}
 }
@@ -251,6 +274,9 @@ func (d *decoder) observation(e event) (parcel.Observation, error) {
 		return parcel.Observation{}, fmt.Errorf("date %.40q: %w", written, parcel.ErrMalformed)
 	}
 	row := d.row(words)
+	if row.Code == parcel.CodeDelivered && row.DeliveredTo == "" {
+		row.DeliveredTo = carrierkit.ReceiverIn(words)
+	}
 	return parcel.Observation{
 		Carrier: name, Code: row.Code, Reason: row.Reason, DeliveredTo: row.DeliveredTo, Retracts: row.Retracts,
 		Words: words, Language: language, Occurred: parcel.ReportedMoment(written, at), Place: place(e.Location.String()),

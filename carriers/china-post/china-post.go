@@ -130,7 +130,7 @@ func bind(s *carriers.Spec, env carriers.Env) (carriers.Carrier, error) {
 		sendID:  strings.TrimSpace(set["send_id"]), key: set["key"],
 		provinceField: cmp.Or(set["province_field"], defaultProvinceField), province: cmp.Or(set["province_no"], defaultProvince),
 		batch:       cmp.Or(set["batch_no"], defaultBatch),
-		deniedCodes: strings.FieldsFunc(cmp.Or(set["denied_codes"], defaultDenied), func(r rune) bool { return r == ',' || r == ' ' }),
+		deniedCodes: carrierkit.SplitSetting(cmp.Or(set["denied_codes"], defaultDenied)),
 		replyTaken:  cmp.Or(set["reply_taken"], defaultReplyTaken), replyRefused: cmp.Or(set["reply_refused"], defaultReplyRefused),
 	}
 	switch {
@@ -159,8 +159,7 @@ func (c *chinaPost) Fetch(ctx context.Context, queries []carriers.Query) ([]parc
 		return nil, fmt.Errorf("%s: %w", name, carriers.ErrNoAccount)
 	}
 	payloads := make([]parcel.Payload, 0, len(queries))
-	for _, q := range queries {
-		number := parcel.NormalizeNumber(q.Number)
+	for _, number := range carrierkit.Numbers(queries) {
 		resp, err := c.client.Do(ctx, func() (*http.Request, error) { return c.question(ctx, number) })
 		if err != nil {
 			return payloads, fmt.Errorf("%s: fetch %s: %w", name, number, err)

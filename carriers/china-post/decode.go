@@ -60,7 +60,7 @@ func (c *chinaPost) Decode(p parcel.Payload) (parcel.Reading, error) {
 	if err = errors.Join(append(d.faults, err)...); err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
 	}
-	return d.reading, err
+	return carrierkit.Happened(d.reading, p), err
 }
 
 // decoder gathers what a payload says, and what in it cannot be read.
@@ -73,7 +73,7 @@ type decoder struct {
 
 func (d *decoder) answer() error {
 	var doc answer
-	if err := json.Unmarshal(d.payload.Body, &doc); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(d.payload.Body), &doc); err != nil {
 		return fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	switch {
@@ -130,7 +130,7 @@ func (d *decoder) push() error {
 	var doc struct {
 		Traces carrierkit.List[item] `json:"traces"`
 	}
-	if err := json.Unmarshal([]byte(said), &doc); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark([]byte(said)), &doc); err != nil {
 		return fmt.Errorf("msgBody: %w: %w", parcel.ErrMalformed, err)
 	}
 	if len(doc.Traces.Items)+len(doc.Traces.Faults) == 0 {
@@ -141,7 +141,9 @@ func (d *decoder) push() error {
 	return nil
 }
 
-func isJSON(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) }
+func isJSON(body []byte) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(carrierkit.TrimMark(body)), []byte("{"))
+}
 
 func (d *decoder) items(list string, items *carrierkit.List[item]) {
 	for _, err := range items.Faults {
@@ -181,13 +183,10 @@ func (d *decoder) item(it *item) error {
 	if err != nil {
 		return err
 	}
-	if carrierkit.Planned(occurred, d.payload.ReceivedAt, carrierkit.ClockSkew) {
-		return nil // comes again when it has happened
-	}
 	o := parcel.Observation{
 		Carrier: name, Number: number, OwnCode: own,
 		Code: row.Code, Reason: row.Reason, DeliveredTo: row.DeliveredTo, Retracts: row.Retracts,
-		Words: words, Language: languageOf(words), Occurred: occurred, Place: place,
+		Words: words, Language: carrierkit.ScriptOf(words), Occurred: occurred, Place: place,
 		Rule: row.Rule, RuleVersion: d.codes.Version(),
 	}
 	if o.Reason == "" && len(o.Code.Info().Opens) > 0 {
@@ -312,16 +311,6 @@ func (c *chinaPost) moment(text string, p parcel.Place, abroad bool) (parcel.Mom
 	return parcel.Moment{}, fmt.Errorf("opTime %.40q: %w", text, parcel.ErrMalformed)
 }
 
-func languageOf(words string) string {
-	switch {
-	case words == "":
-		return ""
-	case chinese(words):
-		return "zh"
-	}
-	return "en"
-}
-
 // Redact hides who worked on an item, and phones and names in descriptions.
 func (c *chinaPost) Redact(p parcel.Payload) parcel.Payload {
 	switch {
@@ -360,16 +349,7 @@ func redactForm(body []byte) []byte {
 
 func redact(doc []byte) []byte {
 	doc = carrierkit.RedactJSON(doc, func(path []string) bool { return personal(path[len(path)-1]) })
-	return carrierkit.EditJSON(doc, func(path []string, text string) string {
-		if len(path) == 0 {
-			return text
-		}
-		switch path[len(path)-1] {
-		case "opName", "opDesc", "errorDesc":
-			return carrierkit.CleanText(text)
-		}
-		return text
-	})
+	return carrierkit.CleanSentences(doc, carrierkit.Named("opName", "opDesc", "errorDesc"))
 }
 
 // personal tells whether a field is about a person by its name.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/carriers/carrierkit"
@@ -70,7 +69,7 @@ func (c *fourPX) Decode(p parcel.Payload) (parcel.Reading, error) {
 func (c *fourPX) decode(p parcel.Payload) (parcel.Reading, error) {
 	var rd parcel.Reading
 	var doc answer
-	if err := json.Unmarshal(p.Body, &doc); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(p.Body), &doc); err != nil {
 		return rd, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	unknown := func(detail string) {
@@ -91,7 +90,7 @@ func (c *fourPX) decode(p parcel.Payload) (parcel.Reading, error) {
 		return rd, c.refused(&doc)
 	}
 	var found track
-	told, err := object(doc.Data, &found)
+	told, err := carrierkit.Unwrap(doc.Data, &found)
 	if err != nil {
 		return rd, fmt.Errorf("data: %w", err)
 	}
@@ -115,30 +114,13 @@ func (c *fourPX) decode(p parcel.Payload) (parcel.Reading, error) {
 	errs := slices.Clone(found.Events.Faults)
 	for i := range found.Events.Items {
 		o, err := c.event(number, &found.Events.Items[i])
-		switch {
-		case err != nil:
+		if err != nil {
 			errs = append(errs, fmt.Errorf("trackingList, item %d: %w", i, err))
-		case !carrierkit.Planned(o.Occurred, p.ReceivedAt, carrierkit.ClockSkew): // else it comes again when it has happened
-			rd.Observations = append(rd.Observations, o)
+			continue
 		}
+		rd.Observations = append(rd.Observations, o)
 	}
-	return rd, errors.Join(errs...)
-}
-
-// object reads an object that may be wrapped in a text; ok is false for null,
-// an empty text and absence.
-func object(raw json.RawMessage, into any) (ok bool, err error) {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		raw = json.RawMessage(strings.TrimSpace(text))
-	}
-	if len(raw) == 0 || string(raw) == "null" {
-		return false, nil
-	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return false, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
-	}
-	return true, nil
+	return carrierkit.Happened(rd, p), errors.Join(errs...)
 }
 
 // refused reads an answer that is an error. The list of codes is not
@@ -183,7 +165,7 @@ func (c *fourPX) event(number string, e *event) (parcel.Observation, error) {
 	o := parcel.Observation{
 		Carrier: name, Number: number, OwnCode: own,
 		Code: row.Code, Reason: row.Reason, DeliveredTo: row.DeliveredTo, Retracts: row.Retracts,
-		Words: words, Language: languageOf(words), Occurred: occurred, Place: placeOf(e),
+		Words: words, Language: carrierkit.ScriptOf(words), Occurred: occurred, Place: placeOf(e),
 		Rule: row.Rule, RuleVersion: c.codes.Version(),
 	}
 	if o.Reason == "" && len(o.Code.Info().Opens) > 0 {
@@ -243,18 +225,6 @@ func placeOf(e *event) parcel.Place {
 	return p
 }
 
-// languageOf goes by the script: sentences come in the other language where
-// nobody translated them.
-func languageOf(words string) string {
-	switch {
-	case words == "":
-		return ""
-	case strings.ContainsFunc(words, func(r rune) bool { return unicode.Is(unicode.Han, r) }):
-		return "zh"
-	}
-	return "en"
-}
-
 // Redact hides phones and names in sentences, and fields that are about a
 // person by their name.
 func (c *fourPX) Redact(p parcel.Payload) parcel.Payload {
@@ -266,14 +236,12 @@ func (c *fourPX) Redact(p parcel.Payload) parcel.Payload {
 
 func redact(body []byte) []byte {
 	body = carrierkit.RedactJSON(body, func(path []string) bool { return personal(path[len(path)-1]) })
+	wrapped, sentence := carrierkit.Named("data"), carrierkit.Named("trackingContent", "occurLocation", "error_msg", "msg")
 	return carrierkit.EditJSON(body, func(path []string, text string) string {
-		if len(path) == 0 {
-			return text
-		}
-		switch path[len(path)-1] {
-		case "data": // JSON in a text
+		switch {
+		case wrapped(path):
 			return string(redact([]byte(text)))
-		case "trackingContent", "occurLocation", "error_msg", "msg":
+		case sentence(path):
 			return carrierkit.CleanText(text)
 		}
 		return text

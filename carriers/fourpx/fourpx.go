@@ -104,7 +104,7 @@ func bind(s *carriers.Spec, env carriers.Env) (carriers.Carrier, error) {
 		base:   strings.TrimRight(cmp.Or(env.BaseURL, s.BaseURL), "/"),
 		appKey: strings.TrimSpace(set["app_key"]), secret: set["app_secret"], accessToken: set["access_token"],
 		version: cmp.Or(set["version"], defaultVersion), language: cmp.Or(set["language"], defaultLanguage),
-		deniedCodes: strings.FieldsFunc(cmp.Or(set["denied_codes"], defaultDenied), func(r rune) bool { return r == ',' || r == ' ' }),
+		deniedCodes: carrierkit.SplitSetting(cmp.Or(set["denied_codes"], defaultDenied)),
 	}
 	switch {
 	case c.appKey == "" && c.secret != "":
@@ -149,8 +149,7 @@ func (c *fourPX) Fetch(ctx context.Context, queries []carriers.Query) ([]parcel.
 		return nil, fmt.Errorf("%s: %w", name, carriers.ErrNoAccount)
 	}
 	payloads := make([]parcel.Payload, 0, len(queries))
-	for _, q := range queries {
-		number := parcel.NormalizeNumber(q.Number)
+	for _, number := range carrierkit.Numbers(queries) {
 		resp, err := c.client.Do(ctx, func() (*http.Request, error) { return c.request(ctx, number) })
 		if err != nil {
 			return payloads, fmt.Errorf("%s: fetch %s: %w", name, number, err)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/carriers/carrierkit"
@@ -28,6 +29,10 @@ const (
 	// ofConsignee is the value of the setting country that stands for the
 	// country of the consignee.
 	ofConsignee = "consignee"
+
+	// aheadOfDepot is how far a depot's clock may be ahead of the one by which
+	// it is read, where the account's settings only come near it.
+	aheadOfDepot = 6 * time.Hour
 )
 
 //go:embed codes.csv
@@ -154,7 +159,12 @@ func (d *dpd) Decode(p parcel.Payload) (parcel.Reading, error) {
 			faults = append(faults, err)
 			continue
 		}
-		reading.Observations = append(reading.Observations, d.observe(line))
+		o := d.observe(line)
+		if carrierkit.Planned(o.Occurred, p.ReceivedAt, aheadOfDepot) {
+			faults = append(faults, fmt.Errorf("parcel %s: %s %s lies in the future: %w", o.Number, colTime, line.time, parcel.ErrMalformed))
+			continue
+		}
+		reading.Observations = append(reading.Observations, o)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return reading, fmt.Errorf("%s: %w", name, err)

@@ -222,6 +222,28 @@ func TestReasonsOfAnAccount(t *testing.T) {
 	}
 }
 
+func TestContactsAndTheFuture(t *testing.T) {
+	d := account(t, map[string]string{"country": "NL"})
+	const body = "PARCELNO;SCAN_CODE;DEPOT_CODE;SCAN_DATE_TIME;RECEIVER_NAME;INFO_TEXT;LOCATION;\n" +
+		"05308801554410;13;0522;20261021120000;A PERSON;GIVEN TO A PERSON, tel 020 555 0100;write to a.person@example.org;\n" +
+		"05308801554410;13;0522;20261023120000;;;;\n"
+	p := parcel.Payload{Kind: kindScan, Source: parcel.SourceFile, Body: []byte(body), ReceivedAt: time.Date(2026, 10, 21, 13, 0, 0, 0, time.UTC)}
+	once := d.Redact(p)
+	for _, gone := range []string{"A PERSON", "555", "example.org"} {
+		if strings.Contains(string(once.Body), gone) {
+			t.Errorf("%q is still there: %s", gone, once.Body)
+		}
+	}
+	before, err1 := d.Decode(p)
+	after, err2 := d.Decode(once)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("reading changed:\n%s", diff)
+	}
+	if len(after.Observations) != 1 || !errors.Is(err1, parcel.ErrMalformed) || !errors.Is(err2, parcel.ErrMalformed) || !strings.Contains(err2.Error(), "20261023120000 lies in the future") {
+		t.Errorf("%d observations, %v", len(after.Observations), err2)
+	}
+}
+
 func TestBadSettings(t *testing.T) {
 	for setting, value := range map[string]string{"depots": "05=Holland", "country": "XX", "reasons": "011=WHY"} {
 		_, err := spec().New(carriers.Env{Settings: map[string]string{setting: value}})

@@ -106,7 +106,7 @@ func (h *header) scan(line string) (scan, error) {
 	case err != nil || at.Year() < 1990 || at.Year() > 9998:
 		return s, fmt.Errorf("%s %.20q, want YYYYMMDDHHmmss: %w", colTime, s.time, parcel.ErrMalformed)
 	}
-	s.location = without(s.receiver, s.location)
+	s.location = carrierkit.MaskContacts(without(s.receiver, s.location))
 	return s, nil
 }
 
@@ -118,8 +118,8 @@ func (s *scan) country(numeric map[string]parcel.Country) parcel.Country {
 	return numeric[s.digits]
 }
 
-// words is the sentence of a scan, without the receiver's name.
-func (s *scan) words() string { return without(s.receiver, s.said) }
+// words is the sentence of a scan, without the receiver's name and contacts.
+func (s *scan) words() string { return carrierkit.MaskContacts(without(s.receiver, s.said)) }
 
 // minName is the shortest name that is looked for in texts.
 const minName = 3
@@ -275,8 +275,8 @@ func kinded(err error) error {
 	return fmt.Errorf("%w: %w", parcel.ErrUnavailable, err)
 }
 
-// Redact drops who received a parcel and the reference of the signature, and
-// the name where a text repeats it.
+// Redact drops who received a parcel and the reference of the signature, the
+// name where a text repeats it, and contacts in texts.
 func (d *dpd) Redact(p parcel.Payload) parcel.Payload {
 	if p.Kind != kindScan {
 		return p
@@ -309,7 +309,7 @@ func (d *dpd) Redact(p parcel.Payload) parcel.Payload {
 			case slices.Contains([]string{colReceiver, colProof}, strings.ToUpper(strings.TrimSpace(h.column(i)))):
 				row[i] = carrierkit.Redacted(strings.TrimSpace(was))
 			case slices.Contains([]string{colWords, colLocation}, strings.ToUpper(strings.TrimSpace(h.column(i)))):
-				row[i] = without(receiver, was)
+				row[i] = carrierkit.MaskContacts(without(receiver, was))
 			}
 			changed = changed || row[i] != was
 		}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/carriers/carrierkit"
@@ -34,7 +33,7 @@ func (c *cainiao) Decode(p parcel.Payload) (parcel.Reading, error) {
 	if err = errors.Join(append(d.faults, err)...); err != nil {
 		err = fmt.Errorf("cainiao: %s: %w", p.Kind, err)
 	}
-	return d.reading, err
+	return carrierkit.Happened(d.reading, p), err
 }
 
 // decoder gathers what a message says, and what in it cannot be read.
@@ -52,7 +51,7 @@ func (d *decoder) fault(err error) { d.faults = append(d.faults, fmt.Errorf("%s:
 // parse reads JSON with numbers as written: epoch milliseconds and numbers of
 // parcels must not pass through floating point.
 func parse(b []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(b))
+	dec := json.NewDecoder(bytes.NewReader(carrierkit.TrimMark(b)))
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
@@ -67,7 +66,7 @@ func parse(b []byte) (any, error) {
 // formMessage takes the business message out of a form. A body that is JSON
 // already, as logs and samples show messages, is taken as it is.
 func formMessage(body []byte) (any, error) {
-	if b := bytes.TrimSpace(body); bytes.HasPrefix(b, []byte("{")) {
+	if b := bytes.TrimSpace(carrierkit.TrimMark(body)); bytes.HasPrefix(b, []byte("{")) {
 		v, err := parse(b)
 		if err != nil {
 			return nil, err
@@ -224,7 +223,7 @@ func (d *decoder) observe(v view, number string) error {
 	own := ownCode(code)
 	row := d.row(own)
 	said, _ := v.text(fieldWords)
-	said = maskContacts(strings.TrimSpace(carrierkit.StripMarkup(said)))
+	said = carrierkit.CleanWords(said)
 	if own == "" && said == "" {
 		return fmt.Errorf("neither code nor words: %w", parcel.ErrMalformed)
 	}
@@ -287,11 +286,9 @@ func placeOf(v view) parcel.Place {
 // languageOf trusts the script before the setting: descriptions come in
 // Chinese whatever was asked where nobody translated them.
 func (c *cainiao) languageOf(said string) string {
-	switch {
-	case said == "":
-		return ""
-	case strings.ContainsFunc(said, func(r rune) bool { return unicode.Is(unicode.Han, r) }):
-		return "zh"
+	switch script := carrierkit.ScriptOf(said); script {
+	case "", "zh":
+		return script
 	}
 	return c.language
 }
@@ -301,11 +298,7 @@ const (
 	homeOffset = 8 * 60 * 60
 	// Epochs below this are in seconds: as milliseconds it is March 1973.
 	minEpochMillis = 100_000_000_000
-	// What lies between a wall clock and its instant is a whole quarter of an
-	// hour, from -12 to +14 hours; all else is no offset but a mistake.
-	offsetStep = 15 * time.Minute
-	maxWest    = -12 * time.Hour
-	maxEast    = 14 * time.Hour
+	maxEast        = 14 * time.Hour
 )
 
 // moment keeps timeStr as the wall clock. The epoch is right where a zone is
@@ -330,8 +323,8 @@ func (c *cainiao) moment(written, zone, epoch string) (parcel.Moment, error) {
 	case !hasClock:
 		return parcel.DayMoment(written, wall, loc, certainty), nil
 	}
-	if apart := wall.Sub(instant); zone != "" && hasInstant && apart%offsetStep == 0 && apart >= maxWest && apart <= maxEast {
-		return parcel.ReportedMoment(written, instant.In(time.FixedZone("", int(apart/time.Second)))), nil
+	if between, ok := carrierkit.OffsetBetween(wall, instant); zone != "" && hasInstant && ok {
+		return parcel.ReportedMoment(written, instant.In(between)), nil
 	}
 	return parcel.LocalMoment(written, wall, loc, certainty), nil
 }

@@ -149,12 +149,12 @@ func (u *ups) Decode(p parcel.Payload) (parcel.Reading, error) {
 	if err != nil {
 		err = fmt.Errorf("ups: %s: %w", p.Kind, err)
 	}
-	return r, err
+	return carrierkit.Happened(r, p), err
 }
 
 func (u *ups) decodeTrack(p parcel.Payload) (parcel.Reading, error) {
 	var doc envelope
-	if err := read(p.Body, &doc); err != nil {
+	if err := read(carrierkit.TrimMark(p.Body), &doc); err != nil {
 		return parcel.Reading{}, err
 	}
 	d := decoder{ups: u, asked: p.Numbers}
@@ -322,7 +322,7 @@ func (d *decoder) activity(raw json.RawMessage, number string) {
 
 func (u *ups) decodePush(p parcel.Payload) (parcel.Reading, error) {
 	var a alert
-	if err := read(p.Body, &a); err != nil {
+	if err := read(carrierkit.TrimMark(p.Body), &a); err != nil {
 		return parcel.Reading{}, err
 	}
 	number := parcel.NormalizeNumber(a.TrackingNumber.String())

@@ -278,15 +278,12 @@ func (u *ups) Reply(err error) carriers.Reply {
 
 // Redact hides who took the parcel in, and names and streets of addresses.
 func (u *ups) Redact(p parcel.Payload) parcel.Payload {
+	personal := carrierkit.Named("receivedBy", "attentionName", "signature", "pod", "deliveryPhoto",
+		"addressLine1", "addressLine2", "addressLine3", "phone", "email")
+	called, address := carrierkit.Named("name"), carrierkit.Named("packageAddress")
 	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
-		switch path[len(path)-1] {
-		case "receivedBy", "attentionName", "signature", "pod", "deliveryPhoto",
-			"addressLine1", "addressLine2", "addressLine3", "phone", "email":
-			return true
-		case "name": // of a person in an address, of a thing elsewhere
-			return len(path) > 1 && path[len(path)-2] == "packageAddress"
-		}
-		return false
+		// A name is of a person in an address, of a thing elsewhere.
+		return personal(path) || called(path) && address(path[:len(path)-1])
 	})
 	return p
 }

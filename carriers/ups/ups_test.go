@@ -286,6 +286,8 @@ func TestRow(t *testing.T) {
 		{"loaded on the vehicle typed D", "D", "OF", "021", "", parcel.CodeOutForDelivery, "021"},
 		{"type D alone proves nothing", "D", "ZZ", "", "", parcel.CodeUnknown, "unmapped"},
 		{"type X alone proves nothing", "X", "ZZ", "999", "", parcel.CodeUnknown, "unmapped"},
+		{"on the vehicle back to the sender", "I", "ZZ", "037", "", parcel.CodeReturnStarted, "037"},
+		{"on the way to an access point", "I", "ZZ", "057", "", parcel.CodeInTransit, "057"},
 		{"delivered back", "D", "KB", "034", "", parcel.CodeReturned, "034"},
 		{"delivered, status missing", "D", "FS", "", "", parcel.CodeDelivered, "D/FS"},
 		{"unpadded status", "I", "OT", "21", "", parcel.CodeOutForDelivery, "021"},

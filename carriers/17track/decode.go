@@ -1,7 +1,6 @@
 package track17
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -137,19 +136,10 @@ type event struct {
 	Address     carrierkit.List[address] `json:"address"`
 }
 
-// one is the first of a list that should be an object; zero if there is none.
-func one[T any](l carrierkit.List[T]) T {
-	var none T
-	if len(l.Items) == 0 {
-		return none
-	}
-	return l.Items[0]
-}
-
 // read parses an answer down to its data.
 func read(body []byte) (answer, data, error) {
 	var a answer
-	if err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &a); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(body), &a); err != nil {
 		return a, data{}, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	var d data
@@ -180,7 +170,7 @@ func notRegistered(body []byte, asked []string) []string {
 	var out []string
 	for _, r := range d.Rejected.Items {
 		n := parcel.NormalizeNumber(r.Number.String())
-		if code, _ := one(r.Error).Code.Int(); code == codeNotRegistered && slices.Contains(asked, n) && !slices.Contains(out, n) {
+		if code, _ := r.Error.First().Code.Int(); code == codeNotRegistered && slices.Contains(asked, n) && !slices.Contains(out, n) {
 			out = append(out, n)
 		}
 	}
@@ -195,7 +185,7 @@ func overQuota(body []byte) int {
 	}
 	n := 0
 	for _, r := range d.Rejected.Items {
-		if code, _ := one(r.Error).Code.Int(); code == codeQuota || code == codeDailyLimit {
+		if code, _ := r.Error.First().Code.Int(); code == codeQuota || code == codeDailyLimit {
 			n++
 		}
 	}
@@ -220,7 +210,7 @@ func (t *track17) Decode(p parcel.Payload) (parcel.Reading, error) {
 		err = fmt.Errorf("%s: %w", name, err)
 	}
 	slices.SortStableFunc(d.reading.Observations, func(a, b parcel.Observation) int { return a.Occurred.At.Compare(b.Occurred.At) })
-	return d.reading, err
+	return carrierkit.Happened(d.reading, p), err
 }
 
 // decoder gathers what a message says, and what in it cannot be read.
@@ -244,7 +234,7 @@ func (d *decoder) answer(p parcel.Payload) error {
 		return err
 	}
 	if code, ok := a.Code.Int(); ok && code != codeOK {
-		return refused(code, one(doc.Errors))
+		return refused(code, doc.Errors.First())
 	}
 	if doc.Accepted == nil {
 		// Null is an empty list, and absent beside rejected numbers as well.
@@ -276,7 +266,7 @@ func (d *decoder) answer(p parcel.Payload) error {
 			continue
 		}
 		answered[number] = true
-		d.rejected(number, one(r.Error))
+		d.rejected(number, r.Error.First())
 	}
 	if p.Kind == kindTrack && len(d.faults) == 0 {
 		for _, n := range p.Numbers {
@@ -348,8 +338,8 @@ func (d *decoder) number(number string, item *accepted, asked bool) {
 	for _, err := range item.Info.Faults {
 		d.fault("%s: track_info: %w", number, err)
 	}
-	info := one(item.Info)
-	latest := one(info.Status)
+	info := item.Info.First()
+	latest := info.Status.First()
 	if asked {
 		finding := parcel.FindingFound
 		if s := cmp.Or(latest.Status.String(), latest.Sub.String()); s == "" || strings.HasPrefix(s, "NotFound") {
@@ -358,7 +348,7 @@ func (d *decoder) number(number string, item *accepted, asked bool) {
 		d.result(number, finding, cmp.Or(latest.Sub.String(), latest.Status.String()))
 	}
 	first := len(d.reading.Observations)
-	track := one(info.Tracking)
+	track := info.Tracking.First()
 	for _, err := range slices.Concat(info.Tracking.Faults, track.Providers.Faults) {
 		d.fault("%s: providers: %w", number, err)
 	}
@@ -371,11 +361,11 @@ func (d *decoder) number(number string, item *accepted, asked bool) {
 		last.Finding = parcel.FindingFound // events prove it whatever the status
 	}
 	d.next(number, &info, track.Providers.Items, events)
-	d.estimate(number, one(one(info.Metrics).Estimated))
+	d.estimate(number, info.Metrics.First().Estimated.First())
 }
 
 func (d *decoder) provider(number string, info *trackInfo, said *told, position int) {
-	provider := one(said.Provider)
+	provider := said.Provider.First()
 	key, _ := provider.Key.Int()
 	whose := d.providers.carrier(key, provider.Country.String())
 	for _, err := range said.Events.Faults {
@@ -399,7 +389,7 @@ func (d *decoder) observe(number string, info *trackInfo, e *event) (parcel.Obse
 		return parcel.Observation{}, err
 	}
 	own := subStatus(e)
-	said := words(string(e.Description))
+	said := carrierkit.CleanWords(string(e.Description))
 	if own == "" && said == "" {
 		return parcel.Observation{}, fmt.Errorf("neither status nor description: %w", parcel.ErrMalformed)
 	}
@@ -432,12 +422,12 @@ func (t *track17) row(own string, origin bool) carriers.Row {
 // atOrigin tells whether a country is where the parcel comes from and not
 // where it goes.
 func atOrigin(info *trackInfo, country parcel.Country) bool {
-	ways := one(info.Shipping)
-	from, err := parcel.ParseCountry(one(ways.From).Country.String())
+	ways := info.Shipping.First()
+	from, err := parcel.ParseCountry(ways.From.First().Country.String())
 	if err != nil || country != from {
 		return false
 	}
-	to, err := parcel.ParseCountry(one(ways.To).Country.String())
+	to, err := parcel.ParseCountry(ways.To.First().Country.String())
 	return err != nil || to != from
 }
 
@@ -462,7 +452,7 @@ func subStatus(e *event) string {
 // placeOf takes the address where there is one, and the free text for what the
 // address lacks.
 func placeOf(e *event) parcel.Place {
-	a := one(e.Address)
+	a := e.Address.First()
 	p := parcel.Place{Region: a.State.String(), City: a.City.String(), Postcode: a.Postcode.String()}
 	if country, err := parcel.ParseCountry(a.Country.String()); err == nil {
 		p.Country = country
@@ -482,12 +472,12 @@ func placeOf(e *event) parcel.Place {
 // in which the parcel leaves the carriers before, the newest of theirs if none
 // says so.
 func (d *decoder) next(number string, info *trackInfo, sources []told, events []parcel.Observation) {
-	misc := one(info.Misc)
+	misc := info.Misc.First()
 	key, _ := misc.LocalKey.Int()
-	country := one(one(info.Shipping).To).Country.String()
+	country := info.Shipping.First().To.First().Country.String()
 	carrier := d.providers.carrier(key, "")
 	if key == 0 && len(sources) > 1 {
-		last := one(sources[len(sources)-1].Provider)
+		last := sources[len(sources)-1].Provider.First()
 		key, _ = last.Key.Int()
 		carrier = d.providers.carrier(key, cmp.Or(last.Country.String(), country))
 	}

@@ -64,22 +64,6 @@ func (r rawTime) wall() (face time.Time, hasClock, ok bool) {
 	return time.Time{}, false, false
 }
 
-// What lies between a clock face and its instant is a whole quarter of an
-// hour, from -12 to +14 hours; all else is no offset but a mistake.
-const (
-	offsetStep = 15 * time.Minute
-	maxWest    = -12 * time.Hour
-	maxEast    = 14 * time.Hour
-)
-
-func offsetBetween(face, instant time.Time) (*time.Location, bool) {
-	apart := face.Sub(instant)
-	if apart%offsetStep != 0 || apart < maxWest || apart > maxEast {
-		return nil, false
-	}
-	return time.FixedZone("", int(apart/time.Second)), true
-}
-
 // moment reads the three forms of an event's time. The instant (time_utc)
 // counts, the clock face (time_iso, else time_raw) is kept, and what lies
 // between them is the offset that was reported. Without the instant the
@@ -101,7 +85,7 @@ func (t *track17) moment(e *event, at parcel.Place) (parcel.Moment, error) {
 	certainty := parcel.CertaintyReported
 	switch {
 	case hasFace && hasInstant:
-		between, ok := offsetBetween(face, instant)
+		between, ok := carrierkit.OffsetBetween(face, instant)
 		switch {
 		case ok:
 			loc = between
@@ -153,11 +137,11 @@ func (t *track17) zoneOf(at parcel.Place) (*time.Location, parcel.Certainty) {
 // there was none.
 func parseISO(text string) (t time.Time, offset *time.Location, ok bool) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		_, seconds := t.Zone()
-		if d := time.Duration(seconds) * time.Second; d < maxWest || d > maxEast {
-			return faceOf(t), nil, true
+		offset, ok := carrierkit.OffsetBetween(faceOf(t), t.Truncate(time.Second))
+		if !ok {
+			return faceOf(t), nil, true // an offset that nobody keeps
 		}
-		return t, time.FixedZone("", seconds), true
+		return t, offset, true
 	}
 	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04"} {
 		if t, err := time.Parse(layout, text); err == nil {

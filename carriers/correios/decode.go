@@ -1,7 +1,6 @@
 package correios
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,15 +60,6 @@ type address struct {
 	Postcode carrierkit.Text `json:"cep"`
 }
 
-// one is the first of a list that should be an object; zero if there is none.
-func one[T any](l carrierkit.List[T]) T {
-	var none T
-	if len(l.Items) == 0 {
-		return none
-	}
-	return l.Items[0]
-}
-
 // refusal is the messages of a call that failed as a whole: "CODE: text".
 type refusal []string
 
@@ -127,14 +117,14 @@ func (r refusal) err() error {
 func (c *correios) Decode(p parcel.Payload) (parcel.Reading, error) {
 	rd, err := c.decode(p)
 	if err != nil {
-		return rd, fmt.Errorf("%s: %w", name, err)
+		return carrierkit.Happened(rd, p), fmt.Errorf("%s: %w", name, err)
 	}
-	return rd, nil
+	return carrierkit.Happened(rd, p), nil
 }
 
 func (c *correios) decode(p parcel.Payload) (parcel.Reading, error) {
 	var rd parcel.Reading
-	body := bytes.TrimPrefix(p.Body, []byte("\xef\xbb\xbf"))
+	body := carrierkit.TrimMark(p.Body)
 	var doc answer
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return rd, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
@@ -212,7 +202,7 @@ func (c *correios) readEvent(number string, e *event) (parcel.Observation, error
 	if code == "" {
 		return parcel.Observation{}, fmt.Errorf("no codigo: %w", parcel.ErrMalformed)
 	}
-	at, next := one(e.Unit), one(e.Next)
+	at, next := e.Unit.First(), e.Next.First()
 	occurred, err := c.moment(e.Created.String())
 	if err != nil {
 		return parcel.Observation{}, err
@@ -309,7 +299,7 @@ func (u unit) place() parcel.Place {
 		}
 		return parcel.Place{Facility: u.Name.String()}
 	}
-	a := one(u.Address)
+	a := u.Address.First()
 	p := parcel.Place{
 		Region: a.State.String(), City: a.City.String(), Postcode: a.Postcode.String(), Facility: u.Name.String(),
 	}

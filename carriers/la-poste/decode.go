@@ -1,7 +1,6 @@
 package laposte
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,19 +66,10 @@ type partner struct {
 	Reference text `json:"reference"`
 }
 
-// one is the first of a list that should be an object; zero if there is none.
-func one[T any](l carrierkit.List[T]) T {
-	var none T
-	if len(l.Items) == 0 {
-		return none
-	}
-	return l.Items[0]
-}
-
 // readAnswers reads a body: an object or an array of objects.
 func readAnswers(body []byte) (carrierkit.List[answer], error) {
 	var answers carrierkit.List[answer]
-	if err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &answers); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(body), &answers); err != nil {
 		return answers, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	return answers, nil
@@ -109,7 +99,7 @@ func (a *answer) refusal() error {
 			code = http.StatusServiceUnavailable
 		}
 	}
-	said = said[:min(len(said), 200)]
+	said = strings.ToValidUTF8(said[:min(len(said), 200)], "")
 	switch {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return fmt.Errorf("%q: %w", said, parcel.ErrDenied)
@@ -128,9 +118,9 @@ func (l *laPoste) Decode(p parcel.Payload) (parcel.Reading, error) {
 	}
 	d := decoder{laPoste: l, answered: map[string]bool{}}
 	if err := d.read(p); err != nil {
-		return d.reading, fmt.Errorf("%s: %w", name, err)
+		return carrierkit.Happened(d.reading, p), fmt.Errorf("%s: %w", name, err)
 	}
-	return d.reading, nil
+	return carrierkit.Happened(d.reading, p), nil
 }
 
 // decoder gathers what an answer says, and what in it cannot be read.
@@ -189,7 +179,7 @@ func (d *decoder) result(number string, f parcel.Finding, detail string) {
 // answer reads one. Who asked for one number gets an answer about that one,
 // whatever it is called in it: called is its name then, and else empty.
 func (d *decoder) answer(a *answer, called string) {
-	s := one(a.Shipment)
+	s := a.Shipment.First()
 	number := parcel.NormalizeNumber(s.Number.String())
 	if number == "" {
 		number = parcel.NormalizeNumber(a.Number.String())
@@ -221,7 +211,7 @@ func (d *decoder) answer(a *answer, called string) {
 
 func (d *decoder) shipment(number string, s *shipment, lang string) {
 	fail := func(what string, err error) { d.errs = append(d.errs, fmt.Errorf("%s, %s: %w", number, what, err)) }
-	way := one(s.Context)
+	way := s.Context.First()
 	r := route{origin: country(way.Origin), arrival: country(way.Arrival)}
 	for _, err := range s.Events.Faults {
 		fail("events", err)
@@ -246,7 +236,7 @@ func (d *decoder) shipment(number string, s *shipment, lang string) {
 			tell(fmt.Sprintf("step %d", i+1), "timeline/"+t.ID.String(), event{Label: t.Short, Date: t.Date}, parcel.Place{Country: country(t.Country)})
 		}
 	}
-	d.handOver(d.reading.Observations[first:], number, parcel.NormalizeNumber(one(way.Partner).Reference.String()), r)
+	d.handOver(d.reading.Observations[first:], number, parcel.NormalizeNumber(way.Partner.First().Reference.String()), r)
 	if written := s.Estimate.String(); written != "" {
 		day, err := time.Parse(parcel.DayLayout, written[:min(len(written), len(parcel.DayLayout))])
 		if err != nil {

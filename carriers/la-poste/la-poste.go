@@ -205,23 +205,8 @@ func aboutNumber(e *carrierkit.StatusError) bool {
 // does, and what contracts add to it is not established; sentences may give a
 // phone or an e-mail address.
 func (l *laPoste) Redact(p parcel.Payload) parcel.Payload {
-	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
-		switch strings.ToLower(path[len(path)-1]) {
-		case "recipient", "receiver", "addressee", "sender", "destinataire", "expediteur", "signatory", "signature",
-			"address", "adresse", "phone", "telephone", "mobile", "email", "mail":
-			return true
-		}
-		return false
-	})
-	p.Body = carrierkit.EditJSON(p.Body, func(path []string, said string) string {
-		if len(path) == 0 {
-			return said
-		}
-		switch path[len(path)-1] {
-		case "label", "shortLabel", "longLabel":
-			return carrierkit.CleanText(said)
-		}
-		return said
-	})
+	p.Body = carrierkit.RedactJSON(p.Body, carrierkit.Named("recipient", "receiver", "addressee", "sender", "destinataire", "expediteur",
+		"signatory", "signature", "address", "adresse", "phone", "telephone", "mobile", "email", "mail"))
+	p.Body = carrierkit.CleanSentences(p.Body, carrierkit.Named("label", "shortLabel", "longLabel"))
 	return p
 }

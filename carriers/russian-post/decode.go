@@ -312,9 +312,9 @@ func (p *post) Decode(payload parcel.Payload) (parcel.Reading, error) {
 	}
 	errs = append(errs, a.refusal(), a.torn)
 	if err := errors.Join(errs...); err != nil {
-		return rd, fmt.Errorf("%s: %w", name, err)
+		return carrierkit.Happened(rd, payload), fmt.Errorf("%s: %w", name, err)
 	}
-	return rd, nil
+	return carrierkit.Happened(rd, payload), nil
 }
 
 // readHistory reads the answer of single access. All its operations belong to

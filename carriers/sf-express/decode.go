@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/carriers/carrierkit"
@@ -40,9 +39,6 @@ const (
 // home is the clock of all times. It is an offset and no zone: scans abroad
 // carry it too, and a zone would name the wrong place.
 func home() *time.Location { return time.FixedZone("", 8*60*60) }
-
-// aheadOfHome is how far the clock of a scan can be ahead of China's: UTC+14.
-const aheadOfHome = 6 * time.Hour
 
 // envelope is what every answer has.
 type envelope struct {
@@ -111,33 +107,17 @@ type route struct {
 	ReasonName carrierkit.Text `json:"reasonName"`
 }
 
-// object reads an object that may be wrapped in a text; ok is false for null,
-// an empty text and absence.
-func object(raw json.RawMessage, into any) (ok bool, err error) {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		raw = json.RawMessage(strings.TrimSpace(text))
-	}
-	if len(raw) == 0 || string(raw) == "null" {
-		return false, nil
-	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return false, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
-	}
-	return true, nil
-}
-
 // open reads an answer as far as to what the service says.
 func open(body []byte) (result, error) {
 	var doc answer
 	var r result
-	if err := json.Unmarshal(body, &doc); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(body), &doc); err != nil {
 		return r, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	if err := doc.refusal(); err != nil {
 		return r, err
 	}
-	ok, err := object(doc.Data, &r)
+	ok, err := carrierkit.Unwrap(doc.Data, &r)
 	if err == nil && !ok {
 		err = fmt.Errorf("no apiResultData: %w", parcel.ErrMalformed)
 	}
@@ -156,7 +136,7 @@ func refusesNumbers(body []byte) bool {
 // resultCode is that of an answer; empty if it has none.
 func resultCode(body []byte) string {
 	var doc envelope
-	if json.Unmarshal(body, &doc) != nil {
+	if json.Unmarshal(carrierkit.TrimMark(body), &doc) != nil {
 		return ""
 	}
 	return doc.Code.String()
@@ -177,7 +157,8 @@ func (c *sfExpress) Decode(p parcel.Payload) (parcel.Reading, error) {
 	if err = errors.Join(append(d.faults, err)...); err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
 	}
-	return d.reading, err
+	// SF lists scans of the future beside those that happened.
+	return carrierkit.Happened(d.reading, p), err
 }
 
 // decoder gathers what a payload says, and what in it cannot be read.
@@ -201,11 +182,11 @@ func (d *decoder) answer() error {
 	if err != nil {
 		return err
 	}
-	detail := strings.TrimSpace(r.Code.String() + " " + r.Message.String())
+	detail := strings.TrimSpace(r.Code.String() + " " + carrierkit.CleanWords(r.Message.String()))
 	var data struct {
 		Waybills carrierkit.List[waybill] `json:"routeResps"`
 	}
-	told, err := object(r.Data, &data)
+	told, err := carrierkit.Unwrap(r.Data, &data)
 	switch {
 	case r.refusesNumbers() && len(d.payload.Numbers) == 1:
 		d.result(parcel.NormalizeNumber(d.payload.Numbers[0]), parcel.FindingUnknown, detail)
@@ -288,7 +269,7 @@ func (d *decoder) push() error {
 			Routes carrierkit.List[route] `json:"WaybillRoute"`
 		} `json:"Body"`
 	}
-	if err := json.Unmarshal(d.payload.Body, &doc); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(d.payload.Body), &doc); err != nil {
 		return fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	routes := doc.Body.Routes
@@ -327,16 +308,10 @@ func (d *decoder) route(number string, r *route, side string) error {
 		return fmt.Errorf("neither opCode nor remark: %w", parcel.ErrMalformed)
 	}
 	row := d.row(op, r.Status.String(), words, side)
-	if d.planned(occurred) {
-		if row.Code == parcel.CodeDelivered {
-			d.reading.Estimates = append(d.reading.Estimates, parcel.Estimate{Number: number, Earliest: occurred.Day(), Last: occurred.Day()})
-		}
-		return nil
-	}
 	o := parcel.Observation{
 		Carrier: name, Number: number, OwnCode: op,
 		Code: row.Code, Reason: row.Reason, DeliveredTo: row.DeliveredTo, Retracts: row.Retracts,
-		Words: words, Language: languageOf(words), Occurred: occurred, Place: placeOf(r, words),
+		Words: words, Language: carrierkit.ScriptOf(words), Occurred: occurred, Place: placeOf(r, words),
 		Rule: row.Rule, RuleVersion: d.codes.Version(),
 	}
 	if o.Reason == "" && len(o.Code.Info().Opens) > 0 {
@@ -364,18 +339,6 @@ func moment(text string) (parcel.Moment, error) {
 		return parcel.DayMoment(text, t, home(), parcel.CertaintyAssumed), nil
 	}
 	return parcel.Moment{}, fmt.Errorf("acceptTime %.40q: %w", text, parcel.ErrMalformed)
-}
-
-// planned tells scans of the future, which SF lists beside those that happened;
-// they come again when they have. A push comes because something happened and
-// does not come again, so that there a scan may be as far ahead as its own
-// clock can be.
-func (d *decoder) planned(m parcel.Moment) bool {
-	slack := carrierkit.ClockSkew
-	if d.payload.Kind == kindPush {
-		slack += aheadOfHome
-	}
-	return carrierkit.Planned(m, d.payload.ReceivedAt, slack)
 }
 
 // row reads a scan: by the secondary status with the opCode, then by the
@@ -421,18 +384,6 @@ func placeOf(r *route, words string) parcel.Place {
 	return parcel.Place{City: address}
 }
 
-// languageOf goes by the script: remarks come in Chinese, whatever was asked,
-// where nobody translated them.
-func languageOf(words string) string {
-	switch {
-	case words == "":
-		return ""
-	case strings.ContainsFunc(words, func(r rune) bool { return unicode.Is(unicode.Han, r) }):
-		return "zh"
-	}
-	return "en"
-}
-
 var newWaybill = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`新(?:运)?单号[为是]?\s*[:：]?\s*【?\s*((?:SF)?\d{12,15})\b`)
 })
@@ -456,14 +407,13 @@ func (c *sfExpress) Redact(p parcel.Payload) parcel.Payload {
 
 func redact(body []byte) []byte {
 	body = carrierkit.RedactJSON(body, func(path []string) bool { return personal(path[len(path)-1]) })
+	wrapped := carrierkit.Named("apiResultData", "msgData")
+	sentence := carrierkit.Named("remark", "reasonName", "acceptAddress", "errorMsg", "apiErrorMsg")
 	return carrierkit.EditJSON(body, func(path []string, text string) string {
-		if len(path) == 0 {
-			return text
-		}
-		switch path[len(path)-1] {
-		case "apiResultData", "msgData": // JSON in a text
+		switch {
+		case wrapped(path):
 			return string(redact([]byte(text)))
-		case "remark", "reasonName", "acceptAddress", "errorMsg", "apiErrorMsg":
+		case sentence(path):
 			return carrierkit.CleanText(text)
 		}
 		return text

@@ -178,14 +178,8 @@ func (c *sfExpress) Fetch(ctx context.Context, queries []carriers.Query) ([]parc
 	if c.partnerID == "" {
 		return nil, fmt.Errorf("%s: %w", name, carriers.ErrNoAccount)
 	}
-	var numbers []string
-	for _, q := range queries {
-		if n := parcel.NormalizeNumber(q.Number); n != "" && !slices.Contains(numbers, n) {
-			numbers = append(numbers, n)
-		}
-	}
 	var payloads []parcel.Payload
-	for part := range slices.Chunk(numbers, batchLimit) {
+	for part := range slices.Chunk(carrierkit.Numbers(queries), batchLimit) {
 		got, err := c.ask(ctx, part)
 		payloads = append(payloads, got...)
 		if err != nil {

@@ -291,7 +291,7 @@ func TestPlannedScansAreNoEvents(t *testing.T) {
 	}{
 		{"answer", parcel.Payload{Kind: kindRoutes, Body: answerWith(t, routes...), ReceivedAt: received}, []string{"31", "36"},
 			[]parcel.Estimate{{Number: delivered, Earliest: "2026-10-24", Last: "2026-10-24"}}},
-		{"push from a place whose clock is ahead", parcel.Payload{Kind: kindPush, Body: push, ReceivedAt: received}, []string{"31", "36", "44"},
+		{"push from a place whose clock is ahead", parcel.Payload{Kind: kindPush, Source: parcel.SourceWebhook, Body: push, ReceivedAt: received}, []string{"31", "36", "44"},
 			[]parcel.Estimate{{Number: delivered, Earliest: "2026-10-24", Last: "2026-10-24"}}},
 		{"afterwards", parcel.Payload{Kind: kindRoutes, Body: answerWith(t, routes...), ReceivedAt: received.AddDate(0, 0, 2)}, []string{"31", "36", "44", "80"}, nil},
 		{"receipt not known", parcel.Payload{Kind: kindRoutes, Body: answerWith(t, routes...)}, []string{"31", "36", "44", "80"}, nil},

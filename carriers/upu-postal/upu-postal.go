@@ -164,7 +164,7 @@ func (c *carrier) Decode(p parcel.Payload) (parcel.Reading, error) {
 	if err != nil {
 		err = fmt.Errorf("%s: decode: %w", name, err)
 	}
-	return reading, err
+	return carrierkit.Happened(reading, p), err
 }
 
 // Redact drops the signature name that the public form of the answer has, and

@@ -64,6 +64,12 @@ func people(c parcel.Country) (names []string, street, phone, locale string) {
 		return []string{"Ana Exemplo", "João Modelo", "Beatriz Amostra", "Carlos Teste"}, "Rua do Exemplo, %d", "+55 11 5555-01%02d", "pt-BR"
 	case "DE":
 		return []string{"Erika Mustermann", "Max Mustermann", "Lena Beispiel", "Jonas Probst"}, "Musterstraße %d", "+49 30 5550 01%02d", "de"
+	case "FR":
+		return []string{"Marie Exemple", "Jean Modèle", "Claire Spécimen", "Luc Essai"}, "%d rue de l'Exemple", "+33 1 99 00 01 %02d", "fr"
+	case "GB":
+		return []string{"Emma Sample", "Oliver Example", "Amelia Pattern", "Harry Specimen"}, "%d Example Row", "+44 20 7946 01%02d", "en-GB"
+	case "CA":
+		return []string{"Chloe Sample", "Liam Example", "Zoe Specimen", "Ethan Pattern"}, "%d Example Crescent", "+1 613 555 01%02d", "en-CA"
 	case "AU":
 		return []string{"Olivia Sample", "Jack Specimen", "Mia Pattern", "Noah Example"}, "%d Sample Street", "+61 2 5550 01%02d", "en-AU"
 	default:

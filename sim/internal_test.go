@@ -9,6 +9,7 @@ import (
 
 	"github.com/milepost-gateway/milepost/carriers"
 	_ "github.com/milepost-gateway/milepost/carriers/all"
+	"github.com/milepost-gateway/milepost/carriers/identify"
 	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/parcel"
 )
@@ -73,6 +74,17 @@ func TestNumbersAreValidAndUnique(t *testing.T) {
 			t.Fatalf("%s is no valid UPS number", n.ups(i))
 		}
 		check(n.ups(i))
+		// Their forms and check digits are those that numbers are known by.
+		for carrier, number := range map[string]string{
+			fourPX: n.fourPX(i), yunExpress: n.yunExpress(i), sfExpress: n.sfExpress(i), uspsName: n.usps(i), fedexName: n.fedex(i),
+			dhlName: n.dhl(i), australiaPost: n.australiaPost(i), laPoste: n.laPoste(i), canadaPost: n.canadaPost(i),
+			royalMail: n.s10("QA", i, "GB"), chinaPost: n.s10("LZ", i, "CN"),
+		} {
+			if likely := identify.Identify(number); len(likely) == 0 || likely[0].Carrier != carrier {
+				t.Fatalf("%s of %s is taken for one of %+v", number, carrier, likely)
+			}
+			check(number)
+		}
 		for _, number := range []string{n.russian(i), n.cainiao(i, 0)[2:], n.cainiao(i, 1)[2:]} {
 			if len(number) != 14 {
 				t.Fatalf("%s has %d digits, want 14", number, len(number))

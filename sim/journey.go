@@ -79,8 +79,10 @@ type maker struct {
 	// The legs of the first and the last carrier; the same where one carries
 	// from end to end.
 	front, back int
-	home, far   *land // of origin and of destination
-	out, in     *town // offices of exchange
+	// fetched is the leg of who brings it to the first of these, -1 for none.
+	fetched   int
+	home, far *land // of origin and of destination
+	out, in   *town // offices of exchange
 
 	// The flags of the journey, drawn beforehand.
 	silent, late, twice, predeclared bool
@@ -151,36 +153,84 @@ func (m *maker) number(n numbers) {
 		j.legs = append(j.legs, leg{carrier: carrier, number: number, stage: stage, next: -1})
 		return len(j.legs) - 1
 	}
+	carried := t.Carriers
+	m.fetched = -1
+	if len(carried) == 3 {
+		// Somebody else brings it to the warehouse of who carries it.
+		m.fetched, carried = add(first, m.numbered(n, first), parcel.StageFirstMile), carried[1:]
+		first = carried[0]
+	}
 	switch {
 	case t.Class == ClassWarehouse:
 		m.front = add(first, m.domestic(n, first), "")
-	case first == upuPostal:
-		m.front = add(first, n.s10("LV", j.ordinal, "CN"), "")
 	default:
-		m.front = add(first, n.cainiao(j.ordinal, 0), "")
+		m.front = add(first, m.numbered(n, first), "")
 	}
 	m.back = m.front
-	if len(t.Carriers) == 1 {
+	if len(carried) == 1 {
 		if m.d.chance(t.Chances.Renumbered) {
 			m.back = add(first, n.cainiao(j.ordinal, 1), parcel.StageLastMile)
 		}
 	} else {
-		last := t.Carriers[1]
+		last := carried[1]
 		number := j.legs[m.front].number
-		switch {
-		case last == correios:
-			number = n.s10("NX", j.ordinal, "BR")
-		case last == upsName:
-			number = n.ups(j.ordinal)
-		case last == russianPost && first == cainiao:
-			number = n.russian(j.ordinal)
+		if !sameNumber(first, last) {
+			number = m.numbered(n, last)
 		}
 		m.back = add(last, number, parcel.StageLastMile)
 	}
-	if m.back != m.front && first == cainiao {
-		// Cainiao names who goes on, so that nobody has to say it beforehand.
+	if m.back != m.front && (first == cainiao || first == yunExpress) {
+		// These name who goes on, so that nobody has to say it beforehand.
 		j.legs[m.front].next, j.legs[m.back].undeclared = m.back, true
 	}
+}
+
+// sameNumber tells whether a parcel keeps its number from carrier to carrier:
+// posts know each other's.
+func sameNumber(first, last string) bool {
+	switch first {
+	case upuPostal, chinaPost:
+		return last == russianPost || last == laPoste || last == royalMail || last == canadaPost
+	}
+	return false
+}
+
+// numbered is the number of a carrier for a parcel that crosses a border.
+func (m *maker) numbered(n numbers, carrier string) string {
+	i := m.j.ordinal
+	switch carrier {
+	case upuPostal:
+		return n.s10("LV", i, "CN")
+	case chinaPost:
+		return n.s10("LZ", i, "CN")
+	case fourPX:
+		return n.fourPX(i)
+	case yunExpress:
+		return n.yunExpress(i)
+	case sfExpress:
+		return n.sfExpress(i)
+	case correios:
+		return n.s10("NX", i, "BR")
+	case russianPost:
+		return n.russian(i)
+	case uspsName:
+		return n.usps(i)
+	case fedexName:
+		return n.fedex(i)
+	case dhlName:
+		return n.dhl(i)
+	case australiaPost:
+		return n.australiaPost(i)
+	case laPoste:
+		return n.laPoste(i)
+	case royalMail:
+		return n.s10("QA", i, "GB")
+	case canadaPost:
+		return n.canadaPost(i)
+	case upsName:
+		return n.ups(i)
+	}
+	return n.cainiao(i, 0)
 }
 
 func (m *maker) domestic(n numbers, carrier string) string {
@@ -214,11 +264,13 @@ func (m *maker) beforeFirstScan() {
 	wait := j.firstScan.Sub(j.registered)
 	part := func(f float64) time.Time { return j.registered.Add(time.Duration(f * float64(wait))) }
 	m.tell(scan{leg: m.front, code: parcel.CodeInfoReceived, at: part(.02), place: here})
-	if m.d.chance(.5) {
+	if m.d.chance(.5) && m.fetched < 0 {
 		m.tell(scan{leg: m.front, code: parcel.CodeWarehouseReceived, at: part(.35), place: here})
 		m.tell(scan{leg: m.front, code: parcel.CodeWarehousePacked, at: part(.60), place: here})
 	}
-	m.tell(scan{leg: m.front, code: parcel.CodeWarehouseDispatched, at: part(.90), place: here})
+	if m.fetched < 0 {
+		m.tell(scan{leg: m.front, code: parcel.CodeWarehouseDispatched, at: part(.90), place: here})
+	}
 }
 
 // cross takes the parcel from the first scan to its release by import customs.
@@ -254,8 +306,14 @@ func (m *maker) origin(length time.Duration) {
 	say := func(code parcel.Code, at time.Time, place *town) {
 		m.tell(scan{leg: m.front, code: code, at: at, told: told, place: place})
 	}
-	say(parcel.CodePickedUp, j.firstScan, j.from)
-	say(parcel.CodeOriginHubArrived, part(.15), &m.home.hub)
+	if m.fetched >= 0 {
+		m.tell(scan{leg: m.fetched, code: parcel.CodePickedUp, at: j.firstScan, told: told, place: j.from})
+		m.tell(scan{leg: m.fetched, code: parcel.CodeOriginHubDeparted, at: part(.05), told: told, place: j.from})
+		say(parcel.CodeWarehouseReceived, part(.15), &m.home.hub)
+	} else {
+		say(parcel.CodePickedUp, j.firstScan, j.from)
+		say(parcel.CodeOriginHubArrived, part(.15), &m.home.hub)
+	}
 	if d.chance(.5) {
 		say(parcel.CodeOriginHubDeparted, part(.30), &m.home.hub)
 	}
@@ -279,7 +337,7 @@ func (m *maker) border(length time.Duration) {
 	d := &m.d
 	part := func(f float64) time.Time { return m.departed.Add(time.Duration(f * float64(length))) }
 	m.tell(scan{leg: m.front, code: parcel.CodeOriginCountryDeparted, at: m.departed, place: m.out})
-	if l := &m.j.legs[m.back]; l.carrier == upsName {
+	if l := &m.j.legs[m.back]; m.back != m.front && l.number != m.j.legs[m.front].number && labelled(l.carrier) {
 		// The label of the last mile is made while the parcel flies.
 		m.tell(scan{leg: m.back, code: parcel.CodeInfoReceived, at: part(.5 * d.unit()), place: &m.far.hub})
 	}
@@ -299,13 +357,22 @@ func (m *maker) border(length time.Duration) {
 	}
 }
 
+// labelled tells the carriers that show a label before they have the parcel.
+func labelled(carrier string) bool {
+	switch carrier {
+	case upsName, fedexName, uspsName, dhlName, australiaPost, laPoste, royalMail, canadaPost:
+		return true
+	}
+	return false
+}
+
 // importers are the legs whose carriers tell of arrival and customs: the post
 // of the country of destination where it took part from the beginning, else
 // the first carrier; both where scans are told twice.
 func (m *maker) importers() []int {
 	front, back := &m.j.legs[m.front], &m.j.legs[m.back]
 	main, other := m.front, m.back
-	if front.carrier == upuPostal && back.carrier == russianPost {
+	if sameNumber(front.carrier, back.carrier) {
 		main, other = m.back, m.front
 	}
 	if m.twice && main != other && tells(m.j.legs[other].carrier, parcel.CodeDestinationCountryArrived) != "" {
@@ -384,7 +451,7 @@ func (m *maker) deliver(from, to time.Time) {
 		if slices.Contains(m.importers(), m.front) {
 			m.tell(scan{leg: m.front, code: parcel.CodeImportExchangeDeparted, at: part(.02), place: m.in})
 		}
-		if j.legs[m.front].carrier == cainiao {
+		if tells(j.legs[m.front].carrier, parcel.CodeLastMileAccepted) != "" {
 			m.tell(scan{leg: m.front, code: parcel.CodeLastMileAccepted, at: part(.08), place: &m.far.hub})
 		}
 		m.tell(scan{leg: last, code: parcel.CodeDestinationHubProcessed, at: part(.16), place: &m.far.hub})

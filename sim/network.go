@@ -183,8 +183,16 @@ func contract(carrier string) map[string]string {
 		return map[string]string{"push_events": ""}
 	case "dpd-sftp":
 		return map[string]string{"depots": "", "country": "", "reasons": ""}
-	case "sf-express":
+	case sfExpress:
 		return map[string]string{"check_phone_no": "4821"}
+	case fedexName, royalMail:
+		return map[string]string{"calls_per_day": "0"}
+	case uspsName:
+		return map[string]string{"calls_per_hour": "0"}
+	case dhlName:
+		return map[string]string{"calls_per_day": "0", "seconds_between_calls": "0", "service": ""}
+	case australiaPost, canadaPost:
+		return map[string]string{"calls_per_minute": "0"}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/milepost-gateway/milepost/carriers"
 	_ "github.com/milepost-gateway/milepost/carriers/all"
+	"github.com/milepost-gateway/milepost/carriers/identify"
 	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/parcel"
 	"github.com/milepost-gateway/milepost/sim"
@@ -106,6 +107,10 @@ func (w *world) ask(carrier string, numbers ...string) (parcel.Reading, error) {
 		for i, n := range part {
 			queries[i] = carriers.Query{Number: n}
 		}
+		if carrier == "sf-express" {
+			// It counts calls by the second, and trade time stands still here.
+			w.trade.Advance(time.Second)
+		}
 		payloads, err := w.carriers[carrier].(carriers.Fetcher).Fetch(w.t.Context(), queries)
 		errs = append(errs, err)
 		for _, p := range payloads {
@@ -164,18 +169,18 @@ func (w *world) follow(c *sim.Consignment) *parcel.Shipment {
 	return s
 }
 
-// owner finds whose number it is by its form, as well as these tests need.
+// owner finds whose number it is by its form, as the gateway does.
 func (w *world) owner(number string) string {
-	if _, ok := parcel.CheckUPS(number); ok {
-		return "ups"
+	if s10, ok := parcel.ParseS10(number); ok && s10.Origin == "CN" {
+		return "upu-postal" // what nobody declares as China Post's, the network of posts tells
 	}
-	if _, ok := parcel.ParseS10(number); ok {
-		return "upu-postal"
+	for _, c := range identify.Identify(number) {
+		if w.carriers[c.Carrier] != nil {
+			return c.Carrier
+		}
 	}
-	if number[:2] == "LP" {
-		return "cainiao"
-	}
-	return "russian-post"
+	w.t.Errorf("nobody knows the number %s by its form", number)
+	return ""
 }
 
 func TestSameSeedSameWorld(t *testing.T) {
@@ -332,45 +337,56 @@ func TestDemoStartsWithAPast(t *testing.T) {
 func TestAdaptersReadWhatWasSimulated(t *testing.T) {
 	w := newWorld(t, sim.Options{Seed: 2, Shipments: 400, Past: 200 * day})
 	scans := map[string]int{}
+	read := func(carrier, number string) (next parcel.NumberKey) {
+		got, err := w.ask(carrier, number)
+		want, known := w.Journeys(carrier, number)
+		if err != nil {
+			t.Fatalf("%s: %s: %v", carrier, number, err)
+		}
+		if !known {
+			if len(got.Observations) > 0 {
+				t.Errorf("%s knows %s before it should", carrier, number)
+			}
+			return parcel.NumberKey{}
+		}
+		slices.SortStableFunc(got.Observations, func(a, b parcel.Observation) int { return a.Occurred.At.Compare(b.Occurred.At) })
+		if len(got.Observations) != len(want.Scans) {
+			t.Errorf("%s: %s: %d scans told, %d read", carrier, number, len(want.Scans), len(got.Observations))
+			return parcel.NumberKey{}
+		}
+		for i, s := range want.Scans {
+			o := &got.Observations[i]
+			scans[carrier]++
+			if s.At.Before(o.Occurred.Earliest().Add(-time.Minute)) || s.At.After(o.Occurred.Latest().Add(time.Minute)) || o.Code != s.Code {
+				t.Errorf("%s: %s: told %s at %v in %s %s %s, read %s at %v (%s) in %+v", carrier, number,
+					s.Code, s.At, s.Place.Country, s.Place.City, s.Place.Facility, o.Code, o.Occurred.At, o.Occurred.Certainty, o.Place)
+			}
+		}
+		if want.NextNumber == "" {
+			return parcel.NumberKey{}
+		}
+		if !slices.ContainsFunc(got.Observations, func(o parcel.Observation) bool { return o.NextNumber == want.NextNumber }) {
+			t.Errorf("%s: %s: the next number %s was not read", carrier, number, want.NextNumber)
+		}
+		if owner := w.owner(want.NextNumber); carrier == "yunexpress" && owner != want.NextCarrier {
+			t.Errorf("%s names %s of %s, and its form is taken for one of %s", carrier, want.NextNumber, want.NextCarrier, owner)
+		}
+		return parcel.NumberKey{Carrier: want.NextCarrier, Number: want.NextNumber}
+	}
 	for _, c := range w.plan {
 		for _, l := range c.Facts.Legs {
 			if l.Number == "" || c.Scenario != "" {
 				continue
 			}
-			carrier := cmp.Or(l.Carrier, "ups")
-			want, known := w.Journeys(carrier, l.Number)
-			got, err := w.ask(carrier, l.Number)
-			if err != nil {
-				t.Fatalf("%s: %s: %v", carrier, l.Number, err)
-			}
-			if !known {
-				if len(got.Observations) > 0 {
-					t.Errorf("%s knows %s before it should", carrier, l.Number)
-				}
-				continue
-			}
-			slices.SortStableFunc(got.Observations, func(a, b parcel.Observation) int { return a.Occurred.At.Compare(b.Occurred.At) })
-			if len(got.Observations) != len(want.Scans) {
-				t.Errorf("%s: %s: %d scans told, %d read", carrier, l.Number, len(want.Scans), len(got.Observations))
-				continue
-			}
-			for i, s := range want.Scans {
-				o := &got.Observations[i]
-				scans[carrier]++
-				if off := o.Occurred.At.Sub(s.At).Abs(); off > time.Minute || o.Code != s.Code {
-					t.Errorf("%s: %s: told %s at %v in %s %s %s, read %s at %v (%s) in %+v", carrier, l.Number,
-						s.Code, s.At, s.Place.Country, s.Place.City, s.Place.Facility, o.Code, o.Occurred.At, o.Occurred.Certainty, o.Place)
-				}
-			}
-			if want.NextNumber != "" && !slices.ContainsFunc(got.Observations, func(o parcel.Observation) bool { return o.NextNumber == want.NextNumber }) {
-				t.Errorf("%s: %s: the next number %s was not read", carrier, l.Number, want.NextNumber)
+			for key := (parcel.NumberKey{Carrier: cmp.Or(l.Carrier, "ups"), Number: l.Number}); key.Number != ""; {
+				key = read(key.Carrier, key.Number)
 			}
 		}
 	}
 	t.Logf("scans read: %v", scans)
 	for _, truth := range sim.Truths() {
 		for _, c := range truth.Carriers {
-			if scans[c] == 0 && c != "correios" { // its numbers in lanes from China are found, not declared
+			if scans[c] == 0 {
 				t.Errorf("no scan of %s, which carries on %s, was read", c, truth.Route)
 			}
 		}

@@ -60,6 +60,80 @@ func (n numbers) cainiao(ordinal, generation int) string {
 	return fmt.Sprintf("LP%d%d%04d%08d", generation, turn%10, n.mark, serial)
 }
 
+// fourPX is a waybill of 4PX: sixteen digits between its name and CN.
+func (n numbers) fourPX(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	return fmt.Sprintf("4PX30%02d%04d%08dCN", turn%100, n.mark, serial)
+}
+
+// yunExpress is a waybill of YunExpress: YT and sixteen digits.
+func (n numbers) yunExpress(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	return fmt.Sprintf("YT26%02d%04d%08d", turn%100, n.mark, serial)
+}
+
+// sfExpress is a waybill of SF Express: SF and thirteen digits.
+func (n numbers) sfExpress(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	return fmt.Sprintf("SF%d%04d%08d", 1+turn%9, n.mark, serial)
+}
+
+// usps is a package barcode of USPS: twenty-two digits, the last by GS1.
+func (n numbers) usps(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	return gs1(fmt.Sprintf("92055%04d%04d%08d", n.mark, turn%10_000, serial))
+}
+
+// fedex is an express number of FedEx: eleven digits, and a check digit by the
+// weights 3, 1 and 7, modulo 11 and 10.
+func (n numbers) fedex(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	body := fmt.Sprintf("39%d%08d", turn%10, serial)
+	sum := 0
+	for i, c := range []byte(body) {
+		sum += int(c-'0') * [...]int{3, 1, 7}[i%3]
+	}
+	return body + strconv.Itoa(sum%11%10)
+}
+
+// dhl is an identifier of DHL's parcel service in Germany: the prefix of the
+// shipper's country, eleven digits, and a check digit by GS1.
+func (n numbers) dhl(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	return gs1(fmt.Sprintf("00340434%03d%08d", (n.mark+turn)%1000, serial))
+}
+
+// australiaPost is an article of a contract customer.
+func (n numbers) australiaPost(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	return fmt.Sprintf("33SMP%04d%04d%08d", n.mark, turn%10_000, serial)
+}
+
+// laPoste is a number of Colissimo: a digit, a letter, eleven digits.
+func (n numbers) laPoste(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	return fmt.Sprintf("6A%03d%08d", (n.mark+turn)%1000, serial)
+}
+
+// canadaPost is a PIN of sixteen digits.
+func (n numbers) canadaPost(ordinal int) string {
+	serial, turn := n.serial(ordinal)
+	return fmt.Sprintf("40%02d%04d%08d", turn%100, n.mark, serial)
+}
+
+// gs1 adds the check digit of GS1: weights 3 and 1 from the right.
+func gs1(body string) string {
+	sum := 0
+	for i := range len(body) {
+		v := int(body[len(body)-1-i] - '0')
+		if i%2 == 0 {
+			v *= 3
+		}
+		sum += v
+	}
+	return body + strconv.Itoa((10-sum%10)%10)
+}
+
 // ups is a 1Z number under a shipper's account of the seed's own.
 func (n numbers) ups(ordinal int) string {
 	serial, turn := n.serial(ordinal)

@@ -34,7 +34,7 @@ func retries() []time.Duration {
 // Push sends the scans of the carriers that push, as trade time shows them,
 // from the moment of the call until ctx ends. Each carrier sends one after the
 // other, signed; what is not taken (a status other than 2xx, or a reply that
-// says "success":"false") is sent again. It waits for its goroutines.
+// says so in its carrier's words) is sent again. It waits for its goroutines.
 func (n *Network) Push(ctx context.Context, deliver Deliver) {
 	var work sync.WaitGroup
 	for _, h := range n.houses {
@@ -209,11 +209,16 @@ func taken(r carriers.Reply) bool {
 		return false
 	}
 	body := strings.Join(strings.Fields(string(r.Body)), "")
-	return !strings.Contains(body, `"success":"false"`) && !strings.Contains(body, `"success":false`)
+	for _, refusal := range []string{`"success":"false"`, `"success":false`, `"responseState":false`, `"return_code":"1000"`} {
+		if strings.Contains(body, refusal) {
+			return false
+		}
+	}
+	return true
 }
 
-// forge spoils what a push is signed with: its own headers, or the body where
-// the signature is in there.
+// forge spoils what a push is signed with: its own headers, the secret in its
+// address, or the body where the signature is in there.
 func forge(d carriers.Delivery) carriers.Delivery {
 	spoiled := false
 	header := http.Header{}
@@ -228,6 +233,15 @@ func forge(d carriers.Delivery) carriers.Delivery {
 		}
 	}
 	d.Header = header
+	query := map[string][]string{}
+	for key, values := range d.Query {
+		query[key] = slices.Clone(values)
+		for i := range query[key] {
+			query[key][i] += "-forged"
+			spoiled = true
+		}
+	}
+	d.Query = query
 	if !spoiled {
 		d.Body = bytes.Map(func(r rune) rune {
 			if r >= '0' && r <= '8' {

@@ -20,6 +20,8 @@ type hook struct {
 	mu           sync.Mutex
 	refuse       int // that many deliveries are refused first
 	took, forged int
+	tookOf       map[string]int
+	forgedOf     map[string]int
 	events       map[string]int // by carrier, number and code
 	overtaken    int
 	newest       map[string]time.Time
@@ -33,6 +35,7 @@ func (h *hook) deliver(_ context.Context, carrier string, d carriers.Delivery) c
 	kind, err := v.Verify(d)
 	if err != nil {
 		h.forged++
+		h.forgedOf[carrier]++
 		if !errors.Is(err, parcel.ErrDenied) {
 			h.w.t.Errorf("%s: a push was refused for %v", carrier, err)
 		}
@@ -48,6 +51,7 @@ func (h *hook) deliver(_ context.Context, carrier string, d carriers.Delivery) c
 		return v.Reply(err)
 	}
 	h.took++
+	h.tookOf[carrier]++
 	for _, o := range r.Observations {
 		h.events[carrier+" "+o.Number+" "+o.Key()]++
 		key := carrier + " " + o.Number
@@ -93,13 +97,18 @@ func (w *world) pushers() (n int) {
 }
 
 func newHook(w *world) *hook {
-	return &hook{w: w, events: map[string]int{}, newest: map[string]time.Time{}}
+	return &hook{w: w, events: map[string]int{}, newest: map[string]time.Time{}, tookOf: map[string]int{}, forgedOf: map[string]int{}}
 }
 
 func TestPushesTellWhatAskingTells(t *testing.T) {
 	w := newWorld(t, sim.Options{Seed: 8, Shipments: 120})
-	if !w.Pushes("cainiao") || !w.Pushes("ups") || w.Pushes("correios") || w.Pushes("upu-postal") {
-		t.Error("cainiao and ups push, the posts do not")
+	for carrier, pushes := range map[string]bool{
+		"cainiao": true, "ups": true, "sf-express": true, "china-post": true, "dhl-unified": true,
+		"correios": false, "upu-postal": false, "royal-mail": false, "canada-post": false, "usps": false,
+	} {
+		if w.Pushes(carrier) != pushes {
+			t.Errorf("%s pushes: %v, want %v", carrier, w.Pushes(carrier), pushes)
+		}
 	}
 	h := newHook(w)
 	h.refuse = 40
@@ -159,16 +168,20 @@ func TestPushesTellWhatAskingTells(t *testing.T) {
 }
 
 func TestForgedPushesAreRefused(t *testing.T) {
-	w := newWorld(t, sim.Options{Seed: 8, Shipments: 120})
-	for _, c := range []string{"ups", "cainiao"} {
+	w := newWorld(t, sim.Options{Seed: 8, Shipments: 900})
+	// Signed in headers, in the body, in a form, by a secret in the address.
+	pushers := []string{"ups", "cainiao", "china-post", "dhl-unified", "sf-express"}
+	for _, c := range pushers {
 		if err := w.SetFaults(c, sim.Faults{Forged: 1, Duplicated: .5, Reordered: .5}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	h := newHook(w)
 	h.run(4)
-	if h.forged == 0 || h.took == 0 {
-		t.Errorf("%d forged pushes refused, %d true ones taken", h.forged, h.took)
+	for _, c := range pushers {
+		if h.forgedOf[c] == 0 || h.tookOf[c] == 0 {
+			t.Errorf("%s: %d forged pushes refused, %d true ones taken", c, h.forgedOf[c], h.tookOf[c])
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ type Truth struct {
 	Lane  parcel.Lane
 	Class Class
 	// Carriers in order of custody; one that carries from end to end stands
-	// alone.
+	// alone. Of three the first brings the parcel to the warehouse of the second.
 	Carriers []string
 	// Share of the route among all shipments; the shares add up to 1.
 	Share float64
@@ -172,6 +172,19 @@ const (
 	cainiao     = "cainiao"
 	correios    = "correios"
 	upsName     = "ups"
+
+	fourPX     = "fourpx"
+	yunExpress = "yunexpress"
+	sfExpress  = "sf-express"
+	chinaPost  = "china-post"
+
+	fedexName     = "fedex"
+	uspsName      = "usps"
+	dhlName       = "dhl-unified"
+	australiaPost = "australia-post"
+	laPoste       = "la-poste"
+	royalMail     = "royal-mail"
+	canadaPost    = "canada-post"
 )
 
 // routes is the table, made once at first use; nobody writes to it afterwards.
@@ -218,22 +231,33 @@ var routes = sync.OnceValue(func() []Truth {
 		}
 	}
 	all := []Truth{
-		postal("RU", .17, days(60, .2465), ends(.030, .020, .004), 90, upuPostal, russianPost),
-		postal("BR", .12, days(62, .2200), ends(.035, .030, .008), 90, cainiao, correios),
-		postal("US", .08, days(54, .1600), ends(.015, .012, 0), 70, upuPostal),
-		postal("DE", .06, days(53, .1650), ends(.012, .012, 0), 70, upuPostal),
-		postal("AU", .06, days(55, .1700), ends(.014, .010, 0), 72, upuPostal),
-		line("-LINE", "RU", .11, days(23.66, .2379), ends(.012, .015, .002), 35, cainiao, russianPost),
-		line("-LINE", "BR", .08, days(27, .1500), ends(.016, .022, .004), 35, cainiao, correios),
-		line("-LINE", "US", .07, days(20, .1300), ends(.008, .010, .001), 25, cainiao, upsName),
+		postal("RU", .10, days(60, .2465), ends(.030, .020, .004), 90, upuPostal, russianPost),
+		postal("BR", .09, days(62, .2200), ends(.035, .030, .008), 90, cainiao, correios),
+		postal("US", .05, days(54, .1600), ends(.015, .012, 0), 70, upuPostal),
+		postal("DE", .04, days(53, .1650), ends(.012, .012, 0), 70, upuPostal),
+		postal("AU", .04, days(55, .1700), ends(.014, .010, 0), 72, upuPostal),
+		postal("FR", .02, days(52, .1550), ends(.012, .012, 0), 68, chinaPost, laPoste),
+		postal("GB", .02, days(53, .1600), ends(.013, .012, 0), 70, chinaPost, royalMail),
+		postal("CA", .02, days(56, .1700), ends(.014, .012, 0), 74, chinaPost, canadaPost),
+		line("-LINE", "RU", .09, days(23.66, .2379), ends(.012, .015, .002), 35, cainiao, russianPost),
+		line("-LINE", "BR", .06, days(27, .1500), ends(.016, .022, .004), 35, cainiao, correios),
+		line("-LINE", "US", .05, days(20, .1300), ends(.008, .010, .001), 25, cainiao, upsName),
 		line("-LINE-POST", "US", .03, days(24, .1800), ends(.012, .012, 0), 32, upuPostal, upsName),
-		line("-LINE", "DE", .05, days(21, .1400), ends(.007, .012, .001), 27, cainiao, upsName),
-		line("-LINE", "AU", .05, days(20.5, .1400), ends(.008, .008, .001), 26, cainiao),
-		warehouse("RU", .04, days(6.2, .28), ends(.005, .020, 0), 9, russianPost),
-		warehouse("BR", .03, days(6.5, .25), ends(.008, .020, 0), 9, correios),
-		warehouse("US", .03, days(4.6, .25), ends(.003, .012, 0), 7, upsName),
-		warehouse("DE", .01, days(4.2, .20), ends(.002, .015, 0), 6, upsName),
-		warehouse("AU", .01, days(5.6, .30), ends(.004, .012, 0), 9, upsName),
+		line("-LINE-4PX", "US", .05, days(21, .1400), ends(.009, .010, 0), 28, fourPX, uspsName),
+		line("-LINE-YUN", "US", .03, days(20.5, .1300), ends(.008, .010, 0), 27, sfExpress, yunExpress, uspsName),
+		line("-LINE-SF", "US", .02, days(19, .0950), ends(.005, .008, 0), 23, sfExpress, fedexName),
+		line("-LINE", "DE", .03, days(21, .1400), ends(.007, .012, .001), 27, cainiao, upsName),
+		line("-LINE-YUN", "DE", .04, days(20.5, .1350), ends(.007, .012, 0), 27, sfExpress, yunExpress, dhlName),
+		line("-LINE-YUN", "FR", .04, days(20, .1250), ends(.007, .012, 0), 26, sfExpress, yunExpress, laPoste),
+		line("-LINE-4PX", "GB", .04, days(20.5, .1350), ends(.008, .012, 0), 27, fourPX, royalMail),
+		line("-LINE", "AU", .02, days(20.5, .1400), ends(.008, .008, .001), 26, cainiao),
+		line("-LINE-4PX", "AU", .02, days(21, .1400), ends(.008, .008, 0), 27, fourPX, australiaPost),
+		line("-LINE-YUN", "CA", .03, days(22, .1500), ends(.009, .010, 0), 30, sfExpress, yunExpress, canadaPost),
+		warehouse("RU", .02, days(6.2, .28), ends(.005, .020, 0), 9, russianPost),
+		warehouse("BR", .02, days(6.5, .25), ends(.008, .020, 0), 9, correios),
+		warehouse("US", .02, days(4.6, .25), ends(.003, .012, 0), 7, upsName),
+		warehouse("DE", .005, days(4.2, .20), ends(.002, .015, 0), 6, upsName),
+		warehouse("AU", .005, days(5.6, .30), ends(.004, .012, 0), 9, upsName),
 	}
 	for i := range all {
 		t := &all[i]

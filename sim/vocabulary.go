@@ -33,7 +33,87 @@ var vocabularies = sync.OnceValue(func() map[string]map[parcel.Code]parcel.Code 
 		}
 		return v
 	}
+	// nearest adds what carriers commonly say of things that they have no word
+	// for, as far as they have a word for that.
+	nearest := func(v map[parcel.Code]parcel.Code) map[parcel.Code]parcel.Code {
+		for _, pair := range [][2]parcel.Code{
+			{parcel.CodeDroppedOff, parcel.CodePickedUp}, {parcel.CodePickedUp, parcel.CodeDroppedOff},
+			{parcel.CodeOriginHubArrived, parcel.CodeInTransit}, {parcel.CodeOriginHubDeparted, parcel.CodeInTransit},
+			{parcel.CodeDestinationHubProcessed, parcel.CodeInTransit},
+			{parcel.CodeCustomsDocumentsRequired, parcel.CodeImportCustomsHeld}, {parcel.CodeCustomsDutyDue, parcel.CodeImportCustomsHeld},
+			{parcel.CodeCustomsRefused, parcel.CodeImportCustomsHeld}, {parcel.CodeAddressProblem, parcel.CodeDeliveryAttemptFailed},
+			{parcel.CodeRefused, parcel.CodeDeliveryAttemptFailed}, {parcel.CodeUnclaimed, parcel.CodeDeliveryAttemptFailed},
+			{parcel.CodeDeliveredImpaired, parcel.CodeDelivered}, {parcel.CodeDelayed, parcel.CodeCarrierHeld},
+			{parcel.CodeLinehaulDelayed, parcel.CodeDelayed},
+			// Who has no word for the end of a return delivers to the sender.
+			{parcel.CodeReturned, parcel.CodeDelivered},
+		} {
+			if happened, said := pair[0], pair[1]; v[happened] == "" && v[said] == said {
+				v[happened] = said
+			}
+		}
+		return v
+	}
 	return map[string]map[parcel.Code]parcel.Code{
+		fourPX: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodeWarehouseReceived, parcel.CodeWarehouseDispatched, parcel.CodePickedUp, parcel.CodeHandedToLinehaul,
+			parcel.CodeOriginCountryDeparted, parcel.CodeDestinationCountryArrived, parcel.CodeDestinationHubProcessed, parcel.CodeInTransit,
+			parcel.CodeLinehaulDelayed, parcel.CodeExportCustomsReleased, parcel.CodeImportCustomsPresented, parcel.CodeImportCustomsHeld,
+			parcel.CodeImportCustomsReleased, parcel.CodeLastMileAccepted, parcel.CodeOutForDelivery, parcel.CodeDelivered,
+		)),
+		yunExpress: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodeWarehouseReceived, parcel.CodeWarehouseDispatched, parcel.CodeExportCustomsPresented,
+			parcel.CodeExportCustomsReleased, parcel.CodeOriginCountryDeparted, parcel.CodeInTransit, parcel.CodeDestinationCountryArrived,
+			parcel.CodeImportCustomsPresented, parcel.CodeImportCustomsHeld, parcel.CodeImportCustomsReleased, parcel.CodeLastMileAccepted,
+			parcel.CodeOutForDelivery, parcel.CodeDelivered,
+		)),
+		sfExpress: nearest(words(
+			parcel.CodePickedUp, parcel.CodeOriginCountryDeparted, parcel.CodeDestinationCountryArrived, parcel.CodeInTransit,
+			parcel.CodeExportCustomsPresented, parcel.CodeExportCustomsReleased, parcel.CodeImportCustomsPresented, parcel.CodeImportCustomsReleased,
+		)),
+		chinaPost: nearest(words(
+			parcel.CodePickedUp, parcel.CodeOriginHubArrived, parcel.CodeOriginHubDeparted, parcel.CodeExportExchangeArrived, parcel.CodeHandedToLinehaul,
+			parcel.CodeOriginCountryDeparted, parcel.CodeDestinationCountryArrived, parcel.CodeInTransit, parcel.CodeExportCustomsPresented,
+			parcel.CodeExportCustomsReleased, parcel.CodeImportCustomsPresented, parcel.CodeImportCustomsHeld, parcel.CodeImportCustomsReleased,
+			parcel.CodeOutForDelivery, parcel.CodeDelivered,
+		)),
+		fedexName: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodePickedUp, parcel.CodeInTransit, parcel.CodeDeliveryOfficeArrived, parcel.CodeOutForDelivery,
+			parcel.CodeDeliveryAttemptFailed, parcel.CodeAddressProblem, parcel.CodeReadyForPickup, parcel.CodeDelivered, parcel.CodeDelayed,
+			parcel.CodeDamaged, parcel.CodeReturnStarted,
+		)),
+		uspsName: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodePickedUp, parcel.CodeInTransit, parcel.CodeDestinationHubProcessed, parcel.CodeDelayed,
+			parcel.CodeDeliveryOfficeArrived, parcel.CodeOutForDelivery, parcel.CodeDeliveryAttemptFailed, parcel.CodeAddressProblem,
+			parcel.CodeReadyForPickup, parcel.CodeDelivered, parcel.CodeReturnStarted, parcel.CodeReturned, parcel.CodeLost,
+		)),
+		dhlName: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodePickedUp, parcel.CodeInTransit, parcel.CodeDestinationHubProcessed, parcel.CodeOutForDelivery,
+			parcel.CodeDeliveryAttemptFailed, parcel.CodeAddressProblem, parcel.CodeDamaged, parcel.CodeReadyForPickup, parcel.CodeDelivered,
+			parcel.CodeReturnStarted, parcel.CodeReturned,
+		)),
+		australiaPost: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodeInTransit, parcel.CodeDelayed, parcel.CodeCarrierHeld, parcel.CodeDamaged, parcel.CodeOutForDelivery,
+			parcel.CodeDeliveryAttemptFailed, parcel.CodeReadyForPickup, parcel.CodeReturnStarted, parcel.CodeDelivered, parcel.CodeReturned,
+		)),
+		laPoste: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodeInTransit, parcel.CodeDestinationCountryArrived, parcel.CodeImportCustomsPresented,
+			parcel.CodeImportCustomsHeld, parcel.CodeImportCustomsReleased, parcel.CodeOutForDelivery, parcel.CodeDeliveryAttemptFailed,
+			parcel.CodeReadyForPickup, parcel.CodeAddressProblem, parcel.CodeReturnStarted, parcel.CodeDelivered, parcel.CodeReturned,
+		)),
+		royalMail: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodeDestinationCountryArrived, parcel.CodeImportCustomsPresented, parcel.CodeImportCustomsHeld,
+			parcel.CodeCustomsDocumentsRequired, parcel.CodeImportCustomsReleased, parcel.CodeImportExchangeDeparted,
+			parcel.CodeDestinationHubProcessed, parcel.CodeInTransit, parcel.CodeDelayed, parcel.CodeDamaged, parcel.CodeDeliveryOfficeArrived,
+			parcel.CodeOutForDelivery, parcel.CodeDeliveryAttemptFailed, parcel.CodeReadyForPickup, parcel.CodeCarrierHeld, parcel.CodeDelivered,
+			parcel.CodeReturnStarted,
+		)),
+		canadaPost: nearest(words(
+			parcel.CodeInfoReceived, parcel.CodeInTransit, parcel.CodeDestinationCountryArrived, parcel.CodeImportCustomsPresented,
+			parcel.CodeImportCustomsHeld, parcel.CodeImportCustomsReleased, parcel.CodeDelayed, parcel.CodeDamaged, parcel.CodeCarrierHeld,
+			parcel.CodeAddressProblem, parcel.CodeOutForDelivery, parcel.CodeDeliveryAttemptFailed, parcel.CodeReadyForPickup,
+			parcel.CodeDelivered, parcel.CodeReturnStarted, parcel.CodeReturned,
+		)),
 		upuPostal: instead(words(
 			parcel.CodePickedUp, parcel.CodeExportExchangeArrived, parcel.CodeExportCustomsPresented, parcel.CodeExportCustomsHeld,
 			parcel.CodeExportCustomsReleased, parcel.CodeCancelled, parcel.CodeOriginCountryDeparted, parcel.CodeTransitCountryArrived,
@@ -131,7 +211,11 @@ func lag(carrier string, d *dice) time.Duration {
 		median = 150 * time.Minute
 	case russianPost, correios:
 		median = 60 * time.Minute
-	case upsName:
+	case chinaPost:
+		median = 120 * time.Minute
+	case laPoste, royalMail, canadaPost, australiaPost, uspsName:
+		median = 30 * time.Minute
+	case upsName, fedexName, dhlName, sfExpress:
 		median = 4 * time.Minute
 	}
 	return min(LogNormal{median, .8}.Quantile(d.unit()), 3*24*time.Hour)

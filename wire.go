@@ -87,6 +87,11 @@ type pushes struct{ *ingest.Ingest }
 
 var _ gateway.Hooks = pushes{}
 
+// Admit implements [gateway.Hooks].
+func (p pushes) Admit(carrier, endpoint string) (leave func(), known, admitted bool) {
+	return p.AdmitPush(carrier, endpoint)
+}
+
 // Push implements [gateway.Hooks].
 func (p pushes) Push(ctx context.Context, carrier, endpoint string, d gateway.Delivery) (status int, contentType string, body []byte) {
 	r := p.Ingest.Push(ctx, carrier, endpoint, carriers.Delivery{Header: d.Header, Query: d.Query, Body: d.Body})

@@ -19,6 +19,11 @@ type Delivery struct {
 
 // Hooks takes in what carriers push. It must be safe for concurrent use.
 type Hooks interface {
+	// Admit says whether a delivery may come in, before its body is read: known
+	// is false for a carrier and an endpoint that do not exist, admitted for one
+	// with as many under way as it may have, so that one carrier's flood or its
+	// slow bodies take no turn from another. leave is called once it is over.
+	Admit(carrier, endpoint string) (leave func(), known, admitted bool)
 	// Push verifies a delivery to one endpoint of one carrier and keeps it. It
 	// returns what the carrier is answered, in the form it wants: a status of
 	// 2xx only once the delivery is durable, and the same 404 for a carrier
@@ -49,6 +54,17 @@ func (g *Gateway) serveHook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Deliveries wait at the carrier rather than here: it tries again.
+	leave, known, admitted := g.Hooks.Admit(r.PathValue("carrier"), r.PathValue("endpoint"))
+	switch {
+	case !known:
+		plain(http.StatusNotFound)
+		return
+	case !admitted:
+		h.Set("Retry-After", "5")
+		plain(http.StatusServiceUnavailable)
+		return
+	}
+	defer leave()
 	select {
 	case g.hookTurns <- struct{}{}:
 		defer func() { <-g.hookTurns }()

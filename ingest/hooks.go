@@ -52,4 +52,24 @@ func (g *Ingest) Push(ctx context.Context, carrier, endpoint string, d carriers.
 
 // pushesAtOnce is how many pushes of one account are taken in at a time: one
 // carrier's flood waits for itself, and takes a bounded share of the writer.
-const pushesAtOnce = 16
+const pushesAtOnce = 8
+
+// AdmitPush says whether a push may come in, before anything of its body is
+// read: not to an endpoint that does not exist, which then nobody can keep busy,
+// and not beyond what one account may push at a time. leave must be called once
+// it is over.
+func (g *Ingest) AdmitPush(carrier, endpoint string) (leave func(), known, admitted bool) {
+	l := g.roster.Load().byHook[hookKey{carrier, endpoint}]
+	if l == nil {
+		return nil, false, false
+	}
+	if _, ok := l.account.Carrier.(carriers.Verifier); !ok {
+		return nil, false, false
+	}
+	select {
+	case l.doors <- struct{}{}:
+		return func() { <-l.doors }, true, true
+	default:
+		return nil, true, false
+	}
+}

@@ -31,8 +31,28 @@ func carrierMetrics() []struct {
 		{describe("carrier", "refused_total", "Payloads refused, such as forged pushes.", "carrier"), prometheus.CounterValue},
 		{describe("carrier", "call_seconds_mean", "Mean time of a call since start.", "carrier"), prometheus.GaugeValue},
 		{describe("carrier", "last_success_seconds", "When a call last succeeded, in trade time since 1970; 0 for never.", "carrier"), prometheus.GaugeValue},
+		{describe("carrier", "news_delay_seconds_median", "Median time from a scan to its receipt, of the last 24 hours; 0 if unknown.", "carrier"), prometheus.GaugeValue},
+		{describe("carrier", "news_delay_seconds_95", "The same, 95th percentile.", "carrier"), prometheus.GaugeValue},
+		{describe("carrier", "resting", "1 while calls rest because the carrier keeps failing.", "carrier"), prometheus.GaugeValue},
 		{describe("carrier", "unmapped_total", "Observations with a code that nobody mapped.", "carrier"), prometheus.CounterValue},
 	}
+}
+
+// troubleMetric counts what went wrong with a carrier, by kind.
+func troubleMetric() *prometheus.Desc {
+	return describe("carrier", "troubles_total", "Failed calls and unreadable answers, by kind.", "carrier", "kind")
+}
+
+// budgetMetric is what is left of an account's budget.
+func budgetMetric() *prometheus.Desc {
+	return describe("carrier", "budget_left", "Calls left in the account's quota window, of all replicas together, as this one last heard; limited accounts alone.", "carrier", "account")
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // doorMetrics is what is told of the front door and the log.
@@ -52,7 +72,7 @@ func (n *numbers) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range carrierMetrics() {
 		out <- m.desc
 	}
-	for _, d := range doorMetrics() {
+	for _, d := range append(doorMetrics(), troubleMetric(), budgetMetric()) {
 		out <- d
 	}
 }
@@ -71,10 +91,17 @@ func (n *numbers) Collect(out chan<- prometheus.Metric) {
 		}
 		for i, v := range []float64{
 			float64(c.Calls), float64(c.Numbers), float64(c.Failures), float64(c.Payloads), float64(c.Refused),
-			c.MeanLatency.Seconds(), success, float64(unmapped[c.Carrier]),
+			c.MeanLatency.Seconds(), success, c.LagMedian.Seconds(), c.Lag95.Seconds(), oneIf(c.Resting), float64(unmapped[c.Carrier]),
 		} {
 			out <- prometheus.MustNewConstMetric(metrics[i].desc, metrics[i].kind, v, c.Carrier)
 		}
+		// Kinds of trouble are a closed list.
+		for kind, times := range c.Troubles {
+			out <- prometheus.MustNewConstMetric(troubleMetric(), prometheus.CounterValue, float64(times), c.Carrier, string(kind))
+		}
+	}
+	for _, b := range n.ingest.Budgets() {
+		out <- prometheus.MustNewConstMetric(budgetMetric(), prometheus.GaugeValue, float64(b.Left), b.Carrier, b.Account)
 	}
 	g := n.gateway.Stats()
 	for i, v := range []float64{

@@ -436,3 +436,31 @@ func (g *Gate) standing() standing {
 	defer g.mu.Unlock()
 	return standing{allowance: g.allowance, barred: g.barred, resting: g.resting, leases: g.leases}
 }
+
+// BudgetLeft is what is left of a limited account's window.
+type BudgetLeft struct {
+	Carrier, Account string
+	Left             int
+}
+
+// Budgets lists the limited accounts with what is left of their windows, as this
+// process last heard: without asking the store.
+func (g *Ingest) Budgets() []BudgetLeft {
+	var out []BudgetLeft
+	for k, l := range g.roster.Load().byName {
+		gate := l.account.Gate
+		if gate == nil {
+			continue
+		}
+		gate.mu.Lock()
+		left, allowance := gate.left, gate.allowance
+		if !gate.renews.IsZero() && !gate.renews.After(gate.wall.Now()) {
+			left = -1 // calls have come back since
+		}
+		gate.mu.Unlock()
+		if allowance.Calls > 0 && left >= 0 {
+			out = append(out, BudgetLeft{k.carrier, k.name, left})
+		}
+	}
+	return out
+}

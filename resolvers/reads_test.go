@@ -128,3 +128,7 @@ func (st reads) Cohorts(ctx context.Context, merchantID string, f resolvers.Coho
 func (st reads) Passings(ctx context.Context, merchantID string, f resolvers.PassingFilter) ([]parcel.PassingDelta, error) {
 	return st.s.Passings(ctx, storage.OfMerchant(merchantID), storage.PassingFilter(f))
 }
+
+func (st reads) Unmapped(ctx context.Context, carrier string, limit int) ([]parcel.Unmapped, error) {
+	return st.s.Unmapped(ctx, carrier, limit)
+}

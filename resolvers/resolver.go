@@ -83,6 +83,7 @@ type Resolver struct {
 	Options
 	cursors  *graph.Cursors
 	carriers *view.Directory
+	standing standing
 }
 
 // New makes a resolver; an option that is missing or wrong is an error.

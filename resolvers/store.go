@@ -19,6 +19,8 @@ type Store interface {
 	// number is registered for and that the knock opens, the asker's own first,
 	// then the newest registration, a few at most.
 	ShipmentsByNumber(ctx context.Context, k Knock) ([]*Loaded, error)
+	// Unmapped lists what a carrier wrote and no table read, commonest first.
+	Unmapped(ctx context.Context, carrier string, limit int) ([]parcel.Unmapped, error)
 	// ListShipments reads a page.
 	ListShipments(ctx context.Context, merchantID string, f ShipmentFilter, o ShipmentOrder, p Page) (ShipmentPage, error)
 	// KeyOf is the place of a shipment in an order.

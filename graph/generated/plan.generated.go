@@ -110,6 +110,13 @@ func (p *planner) write(ctx context.Context, v any) any {
 			return v
 		}
 		return taken(ctx, p, "CarrierEdge", sel, compileCarrierEdge, v, func(w *plan.Writer, o *plan.Object[view.CarrierEdge]) { o.Write(w, *v) })
+	case view.ErrorCount:
+		return taken(ctx, p, "CarrierErrorCount", sel, compileCarrierErrorCount, v, func(w *plan.Writer, o *plan.Object[view.ErrorCount]) { o.Write(w, v) })
+	case *view.ErrorCount:
+		if v == nil {
+			return v
+		}
+		return taken(ctx, p, "CarrierErrorCount", sel, compileCarrierErrorCount, v, func(w *plan.Writer, o *plan.Object[view.ErrorCount]) { o.Write(w, *v) })
 	case view.CarrierProblem:
 		return taken(ctx, p, "CarrierProblem", sel, compileCarrierProblem, v, func(w *plan.Writer, o *plan.Object[view.CarrierProblem]) { o.Write(w, v) })
 	case *view.CarrierProblem:
@@ -138,6 +145,13 @@ func (p *planner) write(ctx context.Context, v any) any {
 			return v
 		}
 		return taken(ctx, p, "CarrierScoreEdge", sel, compileCarrierScoreEdge, v, func(w *plan.Writer, o *plan.Object[view.ScoreEdge]) { o.Write(w, *v) })
+	case view.CarrierStatus:
+		return taken(ctx, p, "CarrierStatus", sel, compileCarrierStatus, v, func(w *plan.Writer, o *plan.Object[*view.CarrierStatus]) { o.Write(w, &v) })
+	case *view.CarrierStatus:
+		if v == nil {
+			return v
+		}
+		return taken(ctx, p, "CarrierStatus", sel, compileCarrierStatus, v, func(w *plan.Writer, o *plan.Object[*view.CarrierStatus]) { o.Write(w, v) })
 	case view.CarrierWords:
 		return taken(ctx, p, "CarrierWords", sel, compileCarrierWords, v, func(w *plan.Writer, o *plan.Object[view.CarrierWords]) { o.Write(w, v) })
 	case *view.CarrierWords:
@@ -579,6 +593,13 @@ func (p *planner) write(ctx context.Context, v any) any {
 			return v
 		}
 		return taken(ctx, p, "TrackingEventEdge", sel, compileTrackingEventEdge, v, func(w *plan.Writer, o *plan.Object[view.EventEdge]) { o.Write(w, *v) })
+	case view.UnmappedCode:
+		return taken(ctx, p, "UnmappedCode", sel, compileUnmappedCode, v, func(w *plan.Writer, o *plan.Object[view.UnmappedCode]) { o.Write(w, v) })
+	case *view.UnmappedCode:
+		if v == nil {
+			return v
+		}
+		return taken(ctx, p, "UnmappedCode", sel, compileUnmappedCode, v, func(w *plan.Writer, o *plan.Object[view.UnmappedCode]) { o.Write(w, *v) })
 	case view.UpsertRouteResult:
 		return taken(ctx, p, "UpsertRouteResult", sel, compileUpsertRouteResult, v, func(w *plan.Writer, o *plan.Object[view.UpsertRouteResult]) { o.Write(w, v) })
 	case *view.UpsertRouteResult:
@@ -649,6 +670,26 @@ func (p *planner) write(ctx context.Context, v any) any {
 					w.Fail()
 					return
 				}
+				o.Write(w, v)
+			})
+		})
+	case []view.ErrorCount:
+		return taken(ctx, p, "CarrierErrorCount", sel, compileCarrierErrorCount, v, func(w *plan.Writer, o *plan.Object[view.ErrorCount]) {
+			if v == nil {
+				w.Null()
+				return
+			}
+			plan.List(w, v, func(w *plan.Writer, v view.ErrorCount) {
+				o.Write(w, v)
+			})
+		})
+	case []view.UnmappedCode:
+		return taken(ctx, p, "UnmappedCode", sel, compileUnmappedCode, v, func(w *plan.Writer, o *plan.Object[view.UnmappedCode]) {
+			if v == nil {
+				w.Null()
+				return
+			}
+			plan.List(w, v, func(w *plan.Writer, v view.UnmappedCode) {
 				o.Write(w, v)
 			})
 		})
@@ -1311,6 +1352,34 @@ func compileCarrierEdge(ctx context.Context, p *planner, sel ast.SelectionSet) *
 	return out
 }
 
+func compileCarrierErrorCount(ctx context.Context, p *planner, sel ast.SelectionSet) *plan.Object[view.ErrorCount] {
+	fields := graphql.CollectFields(p.ec.OperationContext, sel, carrierErrorCountImplementors)
+	out := plan.New[view.ErrorCount](len(fields))
+	for i := range fields {
+		f := &fields[i]
+		if len(f.Deferrables) > 0 {
+			return nil
+		}
+		switch f.Name {
+		case "__typename":
+			out.Constant(f, "CarrierErrorCount")
+		case "kind":
+			out.Add(f, func(w *plan.Writer, obj view.ErrorCount) {
+				v := obj.Kind
+				w.Text(string(v))
+			})
+		case "count":
+			out.Add(f, func(w *plan.Writer, obj view.ErrorCount) {
+				v := obj.Count
+				w.Int(v)
+			})
+		default:
+			return nil
+		}
+	}
+	return out
+}
+
 func compileCarrierProblem(ctx context.Context, p *planner, sel ast.SelectionSet) *plan.Object[view.CarrierProblem] {
 	fields := graphql.CollectFields(p.ec.OperationContext, sel, carrierProblemImplementors)
 	out := plan.New[view.CarrierProblem](len(fields))
@@ -1534,6 +1603,159 @@ func compileCarrierScoreEdge(ctx context.Context, p *planner, sel ast.SelectionS
 					return
 				}
 				o.Write(w, v)
+			})
+		default:
+			return nil
+		}
+	}
+	return out
+}
+
+func compileCarrierStatus(ctx context.Context, p *planner, sel ast.SelectionSet) *plan.Object[*view.CarrierStatus] {
+	fields := graphql.CollectFields(p.ec.OperationContext, sel, carrierStatusImplementors)
+	out := plan.New[*view.CarrierStatus](len(fields))
+	for i := range fields {
+		f := &fields[i]
+		if len(f.Deferrables) > 0 {
+			return nil
+		}
+		switch f.Name {
+		case "__typename":
+			out.Constant(f, "CarrierStatus")
+		case "state":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v := obj.State()
+				w.Text(string(v))
+			})
+		case "lastSuccessAt":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v, ok := obj.LastSuccessAt()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Time(v)
+			})
+		case "problem":
+			o := compiled(ctx, p, "CarrierProblem", f.Selections, compileCarrierProblem)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v, ok := obj.Problem()
+				if !ok {
+					w.Null()
+					return
+				}
+				o.Write(w, v)
+			})
+		case "errorRate":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v, ok := obj.ErrorRate()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Float(v)
+			})
+		case "latencyMs":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v, ok := obj.LatencyMs()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Float(v)
+			})
+		case "newsDelayHours":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v, ok := obj.NewsDelayHours()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Float(v)
+			})
+		case "newsDelayHours95":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v, ok := obj.NewsDelayHours95()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Float(v)
+			})
+		case "restingUntil":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v, ok := obj.RestingUntil()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Time(v)
+			})
+		case "barredUntil":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				v, ok := obj.BarredUntil()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Time(v)
+			})
+		case "quotaLeft":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				if !w.May("ANALYTICS_READ", "") {
+					return
+				}
+				v, ok := obj.QuotaLeft()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Int(v)
+			})
+		case "quotaRenewsAt":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				if !w.May("ANALYTICS_READ", "") {
+					return
+				}
+				v, ok := obj.QuotaRenewsAt()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Time(v)
+			})
+		case "errors":
+			o := compiled(ctx, p, "CarrierErrorCount", f.Selections, compileCarrierErrorCount)
+			if o == nil {
+				return nil
+			}
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				if !w.May("ANALYTICS_READ", "") {
+					return
+				}
+				v := obj.Errors()
+				if v == nil {
+					w.Null()
+					return
+				}
+				plan.List(w, v, func(w *plan.Writer, v view.ErrorCount) {
+					o.Write(w, v)
+				})
+			})
+		case "processes":
+			out.Add(f, func(w *plan.Writer, obj *view.CarrierStatus) {
+				if !w.May("ANALYTICS_READ", "") {
+					return
+				}
+				v, ok := obj.Processes()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Int(v)
 			})
 		default:
 			return nil
@@ -5870,6 +6092,53 @@ func compileTrackingEventEdge(ctx context.Context, p *planner, sel ast.Selection
 			out.Add(f, func(w *plan.Writer, obj view.EventEdge) {
 				v := obj.Node()
 				o.Write(w, v)
+			})
+		default:
+			return nil
+		}
+	}
+	return out
+}
+
+func compileUnmappedCode(ctx context.Context, p *planner, sel ast.SelectionSet) *plan.Object[view.UnmappedCode] {
+	fields := graphql.CollectFields(p.ec.OperationContext, sel, unmappedCodeImplementors)
+	out := plan.New[view.UnmappedCode](len(fields))
+	for i := range fields {
+		f := &fields[i]
+		if len(f.Deferrables) > 0 {
+			return nil
+		}
+		switch f.Name {
+		case "__typename":
+			out.Constant(f, "UnmappedCode")
+		case "code":
+			out.Add(f, func(w *plan.Writer, obj view.UnmappedCode) {
+				v := obj.Code()
+				w.Text(string(v))
+			})
+		case "text":
+			out.Add(f, func(w *plan.Writer, obj view.UnmappedCode) {
+				v, ok := obj.Text()
+				if !ok {
+					w.Null()
+					return
+				}
+				w.Text(string(v))
+			})
+		case "count":
+			out.Add(f, func(w *plan.Writer, obj view.UnmappedCode) {
+				v := obj.Count()
+				w.Int(v)
+			})
+		case "firstSeenAt":
+			out.Add(f, func(w *plan.Writer, obj view.UnmappedCode) {
+				v := obj.FirstSeenAt()
+				w.Time(v)
+			})
+		case "lastSeenAt":
+			out.Add(f, func(w *plan.Writer, obj view.UnmappedCode) {
+				v := obj.LastSeenAt()
+				w.Time(v)
 			})
 		default:
 			return nil

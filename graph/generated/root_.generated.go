@@ -22,6 +22,8 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Carrier() CarrierResolver
+	CarrierStatus() CarrierStatusResolver
 	EventSource() EventSourceResolver
 	Mutation() MutationResolver
 	Order() OrderResolver
@@ -216,6 +218,74 @@ type Carrier implements Node {
   serviceLevels(first: Int = 20 @limit(min: 0, max: 100)): [ServiceLevel!]! @listSize(assumedSize: 20, slicingArguments: ["first"], requireOneSlicingArgument: false)
   "Its own tracking page, for a number; null if it has none."
   trackingPage(number: String! @limit(min: 4, max: 64)): URL
+  "Whether it can be asked now, and what was seen of it: by all processes of the deployment, through its own accounts and the viewer's."
+  status: CarrierStatus! @cost(weight: "2")
+}
+
+"Whether a carrier can be asked now."
+type CarrierStatus @cost(weight: "0") {
+  "Up, limping, down, or never asked."
+  state: CarrierState!
+  "When a call or a push last succeeded; null if none did since the processes that tell of it began."
+  lastSuccessAt: DateTime
+  "Trouble now; null if none."
+  problem: CarrierProblem
+  "Share of failed calls in the last hour, 0 to 1; null if there was no call."
+  errorRate: Float
+  "Median answer in milliseconds, last hour; null if there was no call."
+  latencyMs: Float
+  "Median hours from an event to our receipt, of events that came in the last 24 hours while their number was watched; null if there was none."
+  newsDelayHours: Float
+  "The same, 95th percentile."
+  newsDelayHours95: Float
+  "Until when calls rest because the carrier kept failing; null if they do not."
+  restingUntil: DateTime
+  "Until when the carrier asked to be left alone; null if it did not."
+  barredUntil: DateTime
+  "Calls left in the quota window, of the account with the most left; null if unlimited."
+  quotaLeft: Int @requiresScope(scope: ANALYTICS_READ)
+  "When the next calls come back to the window; null if unlimited, or none are out."
+  quotaRenewsAt: DateTime @requiresScope(scope: ANALYTICS_READ)
+  "Failed calls and unreadable answers by kind, commonest first."
+  errors: [CarrierErrorCount!] @requiresScope(scope: ANALYTICS_READ) @listSize(assumedSize: 8)
+  "How many processes have told of it within the last minute."
+  processes: Int @requiresScope(scope: ANALYTICS_READ)
+  "Codes and phrases that it sent and nobody mapped, commonest first; of all merchants, and so for whoever runs the deployment."
+  unmappedCodes(first: Int = 20 @limit(min: 0, max: 100)): [UnmappedCode!] @requiresScope(scope: ADMIN) @listSize(assumedSize: 20, slicingArguments: ["first"], requireOneSlicingArgument: false) @cost(weight: "2")
+}
+
+"State of a carrier's door."
+enum CarrierState {
+  "Answers."
+  UP
+  "Answers in part, or asked to be left alone for a while."
+  DEGRADED
+  "Does not answer, or refuses our credentials."
+  DOWN
+  "Never asked, or no account."
+  IDLE
+}
+
+"How often one kind of trouble came."
+type CarrierErrorCount @cost(weight: "0") {
+  "Kind."
+  kind: CarrierProblemKind!
+  "How often, since the processes that tell of it began."
+  count: Int!
+}
+
+"A code or a phrase that nobody mapped yet."
+type UnmappedCode @cost(weight: "0") {
+  "The carrier's code; empty where it sends only words."
+  code: String!
+  "The words that came with it last."
+  text: String
+  "How often it came."
+  count: Int!
+  "When it came first."
+  firstSeenAt: DateTime!
+  "When it came last."
+  lastSeenAt: DateTime!
 }
 
 "What an adapter can do."
@@ -2716,6 +2786,8 @@ func (ec *executionContext) childFields_Carrier(ctx context.Context, field graph
 		return ec.fieldContext_Carrier_serviceLevels(ctx, field)
 	case "trackingPage":
 		return ec.fieldContext_Carrier_trackingPage(ctx, field)
+	case "status":
+		return ec.fieldContext_Carrier_status(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Carrier", field.Name)
 }
@@ -2764,6 +2836,16 @@ func (ec *executionContext) childFields_CarrierEdge(ctx context.Context, field g
 		return ec.fieldContext_CarrierEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CarrierEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CarrierErrorCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_CarrierErrorCount_kind(ctx, field)
+	case "count":
+		return ec.fieldContext_CarrierErrorCount_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CarrierErrorCount", field.Name)
 }
 
 func (ec *executionContext) childFields_CarrierProblem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2824,6 +2906,40 @@ func (ec *executionContext) childFields_CarrierScoreEdge(ctx context.Context, fi
 		return ec.fieldContext_CarrierScoreEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CarrierScoreEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CarrierStatus(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "state":
+		return ec.fieldContext_CarrierStatus_state(ctx, field)
+	case "lastSuccessAt":
+		return ec.fieldContext_CarrierStatus_lastSuccessAt(ctx, field)
+	case "problem":
+		return ec.fieldContext_CarrierStatus_problem(ctx, field)
+	case "errorRate":
+		return ec.fieldContext_CarrierStatus_errorRate(ctx, field)
+	case "latencyMs":
+		return ec.fieldContext_CarrierStatus_latencyMs(ctx, field)
+	case "newsDelayHours":
+		return ec.fieldContext_CarrierStatus_newsDelayHours(ctx, field)
+	case "newsDelayHours95":
+		return ec.fieldContext_CarrierStatus_newsDelayHours95(ctx, field)
+	case "restingUntil":
+		return ec.fieldContext_CarrierStatus_restingUntil(ctx, field)
+	case "barredUntil":
+		return ec.fieldContext_CarrierStatus_barredUntil(ctx, field)
+	case "quotaLeft":
+		return ec.fieldContext_CarrierStatus_quotaLeft(ctx, field)
+	case "quotaRenewsAt":
+		return ec.fieldContext_CarrierStatus_quotaRenewsAt(ctx, field)
+	case "errors":
+		return ec.fieldContext_CarrierStatus_errors(ctx, field)
+	case "processes":
+		return ec.fieldContext_CarrierStatus_processes(ctx, field)
+	case "unmappedCodes":
+		return ec.fieldContext_CarrierStatus_unmappedCodes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CarrierStatus", field.Name)
 }
 
 func (ec *executionContext) childFields_CarrierWords(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3824,6 +3940,22 @@ func (ec *executionContext) childFields_TrackingEventEdge(ctx context.Context, f
 		return ec.fieldContext_TrackingEventEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TrackingEventEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UnmappedCode(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "code":
+		return ec.fieldContext_UnmappedCode_code(ctx, field)
+	case "text":
+		return ec.fieldContext_UnmappedCode_text(ctx, field)
+	case "count":
+		return ec.fieldContext_UnmappedCode_count(ctx, field)
+	case "firstSeenAt":
+		return ec.fieldContext_UnmappedCode_firstSeenAt(ctx, field)
+	case "lastSeenAt":
+		return ec.fieldContext_UnmappedCode_lastSeenAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnmappedCode", field.Name)
 }
 
 func (ec *executionContext) childFields_UpsertRouteResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -174,25 +174,26 @@ func (f Freshness) Problem() (CarrierProblem, bool) {
 	if f.t == nil || f.t.Trouble == "" || f.final {
 		return CarrierProblem{}, false
 	}
-	return CarrierProblem{f.s, f.t}, true
+	return CarrierProblem{kind: f.t.Trouble, since: f.t.TroubleSince, retry: f.t.RetryAt, now: f.s.now, lens: f.s.lens}, true
 }
 
 // CarrierProblem is why a carrier could not be heard.
 type CarrierProblem struct {
-	s *Shipment
-	t *parcel.Tracking
+	kind              parcel.Trouble
+	since, retry, now time.Time
+	lens              *Lens
 }
 
 // Kind is the kind of trouble.
-func (p CarrierProblem) Kind() parcel.Trouble { return p.t.Trouble }
+func (p CarrierProblem) Kind() parcel.Trouble { return p.kind }
 
 // SinceAt is since when.
-func (p CarrierProblem) SinceAt() (time.Time, bool) { return instant(p.t.TroubleSince) }
+func (p CarrierProblem) SinceAt() (time.Time, bool) { return instant(p.since) }
 
 // RetryAfterSeconds is when another try makes sense.
 func (p CarrierProblem) RetryAfterSeconds() (int, bool) {
-	wait := p.t.RetryAt.Sub(p.s.now)
-	if p.t.RetryAt.IsZero() || wait <= 0 {
+	wait := p.retry.Sub(p.now)
+	if p.retry.IsZero() || wait <= 0 {
 		return 0, false
 	}
 	return int(math.Ceil(wait.Seconds())), true
@@ -200,5 +201,5 @@ func (p CarrierProblem) RetryAfterSeconds() (int, bool) {
 
 // Text is the trouble in words.
 func (p CarrierProblem) Text(locale *string) Text {
-	return p.s.lens.label(locale, groupProblem, string(p.t.Trouble))
+	return p.lens.label(locale, groupProblem, string(p.kind))
 }

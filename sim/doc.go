@@ -1,5 +1,5 @@
 // Package sim is a simulated carrier network: parcels that move from China to
-// five countries by the carriers that really carry them, and those carriers'
+// eight countries by the carriers that really carry them, and those carriers'
 // own services on loopback, in their own wire formats, with their own faults.
 //
 // Everything follows from a seed. A [Network] runs on trade time: what a

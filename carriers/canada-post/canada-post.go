@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,13 +133,7 @@ func (c *canadaPost) Fetch(ctx context.Context, queries []carriers.Query) ([]par
 		return nil, fmt.Errorf("%s: %w", name, carriers.ErrNoAccount)
 	}
 	var payloads []parcel.Payload
-	var asked []string
-	for _, q := range queries {
-		n := parcel.NormalizeNumber(q.Number)
-		if n == "" || slices.Contains(asked, n) {
-			continue
-		}
-		asked = append(asked, n)
+	for _, n := range carrierkit.Numbers(queries) {
 		p, err := c.ask(ctx, n)
 		if err != nil {
 			return payloads, fmt.Errorf("%s: fetch %s: %w", name, n, err)

@@ -246,6 +246,14 @@ func TestDecodeRefusals(t *testing.T) {
 			t.Errorf("%d events, %v", len(rd.Observations), err)
 		}
 	})
+	t.Run("a scan of the future is a plan", func(t *testing.T) {
+		p := one("1496", "2026-02-03", "11:59:59", "EST", "Delivered", "OTTAWA", "ON")
+		p.Source, p.ReceivedAt = parcel.SourcePoll, instant(t, "2026-02-01T10:00:00Z")
+		rd, err := c.Decode(p)
+		if diff := cmp.Diff([]parcel.Estimate{{Number: domestic, Earliest: "2026-02-03", Last: "2026-02-03"}}, rd.Estimates); diff != "" || err != nil || len(rd.Observations) > 0 {
+			t.Errorf("%d events, %v: %s", len(rd.Observations), err, diff)
+		}
+	})
 	t.Run("another name", func(t *testing.T) {
 		p := one("1496", "2026-02-03", "11:59:59", "EST", "Delivered", "OTTAWA", "ON")
 		p.Numbers = []string{inbound}

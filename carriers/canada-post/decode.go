@@ -48,7 +48,7 @@ type message struct {
 // newXML reads leniently: an ampersand in the name of a town must not cost the
 // whole history.
 func newXML(body []byte) *xml.Decoder {
-	dec := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
+	dec := xml.NewDecoder(bytes.NewReader(carrierkit.TrimMark(body)))
 	dec.Strict = false
 	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
 	return dec
@@ -117,9 +117,9 @@ func (c *canadaPost) Decode(p parcel.Payload) (parcel.Reading, error) {
 		d.asked = append(d.asked, parcel.NormalizeNumber(n))
 	}
 	if err := d.read(p.Body); err != nil {
-		return d.reading, fmt.Errorf("%s: %w", name, err)
+		return carrierkit.Happened(d.reading, p), fmt.Errorf("%s: %w", name, err)
 	}
-	return d.reading, nil
+	return carrierkit.Happened(d.reading, p), nil
 }
 
 // decoder gathers what an answer says, and what in it cannot be read.

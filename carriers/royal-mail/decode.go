@@ -63,18 +63,9 @@ type event struct {
 	Location text `json:"locationName"`
 }
 
-// one is the first of a list that should be an object; zero if there is none.
-func one[T any](l carrierkit.List[T]) T {
-	var none T
-	if len(l.Items) == 0 {
-		return none
-	}
-	return l.Items[0]
-}
-
 func readAnswer(body []byte) (answer, error) {
 	var a answer
-	if err := json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &a); err != nil {
+	if err := json.Unmarshal(carrierkit.TrimMark(body), &a); err != nil {
 		return a, fmt.Errorf("%w: %w", parcel.ErrMalformed, err)
 	}
 	return a, nil
@@ -85,7 +76,7 @@ func severalPieces(body []byte) bool {
 	var a struct {
 		Pieces json.RawMessage `json:"mailPieces"`
 	}
-	return json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &a) == nil && bytes.HasPrefix(bytes.TrimSpace(a.Pieces), []byte("["))
+	return json.Unmarshal(carrierkit.TrimMark(body), &a) == nil && bytes.HasPrefix(bytes.TrimSpace(a.Pieces), []byte("["))
 }
 
 // aboutNumber tells the errors that say something of the number alone: not
@@ -118,7 +109,7 @@ func (a *answer) refusal() error {
 			status = http.StatusServiceUnavailable
 		}
 	}
-	said = said[:min(len(said), 100)]
+	said = strings.ToValidUTF8(said[:min(len(said), 100)], "")
 	switch {
 	case said == "":
 		return fmt.Errorf("neither items nor a refusal: %w", parcel.ErrMalformed)
@@ -142,9 +133,9 @@ func (r *royalMail) Decode(p parcel.Payload) (parcel.Reading, error) {
 		d.asked = append(d.asked, parcel.NormalizeNumber(n))
 	}
 	if err := d.read(p.Body); err != nil {
-		return d.reading, fmt.Errorf("%s: %w", name, err)
+		return carrierkit.Happened(d.reading, p), fmt.Errorf("%s: %w", name, err)
 	}
-	return d.reading, nil
+	return carrierkit.Happened(d.reading, p), nil
 }
 
 // decoder gathers what an answer says, and what in it cannot be read.
@@ -168,7 +159,7 @@ func (d *decoder) read(body []byte) error {
 	switch {
 	case len(a.Pieces.Items) == 0 && len(a.Pieces.Faults) == 0 && a.aboutNumber():
 		for _, n := range d.asked {
-			d.unknown(n, one(a.Errors))
+			d.unknown(n, a.Errors.First())
 		}
 		return nil
 	case len(a.Pieces.Items) == 0 && len(a.Pieces.Faults) == 0:
@@ -216,7 +207,7 @@ func (d *decoder) called(p *piece, s *summary, alone bool) string {
 }
 
 func (d *decoder) piece(i int, p *piece, alone bool) {
-	s := one(p.Summary)
+	s := p.Summary.First()
 	number := d.called(p, &s, alone)
 	if number == "" {
 		d.fault(fmt.Sprintf("item %d", i), fmt.Errorf("no mailPieceId: %w", parcel.ErrMalformed))
@@ -230,7 +221,7 @@ func (d *decoder) piece(i int, p *piece, alone bool) {
 	if last := (event{s.Code, s.Name, s.Time, s.Location}); len(events) == 0 && len(p.Events.Faults) == 0 && last != (event{Location: s.Location}) {
 		events = []event{last}
 	}
-	if m := one(p.Error); len(events) == 0 && len(p.Error.Items) > 0 {
+	if m := p.Error.First(); len(events) == 0 && len(p.Error.Items) > 0 {
 		if m.aboutNumber() {
 			d.unknown(number, m)
 		} else {
@@ -256,7 +247,7 @@ func (d *decoder) piece(i int, p *piece, alone bool) {
 		}
 		d.reading.Observations = append(d.reading.Observations, o)
 	}
-	if written := one(p.Estimate).Date.String(); written != "" {
+	if written := p.Estimate.First().Date.String(); written != "" {
 		day, err := time.Parse(parcel.DayLayout, written[:min(len(written), len(parcel.DayLayout))])
 		if err != nil {
 			fault("estimatedDelivery", fmt.Errorf("%.40q is no day: %w", written, parcel.ErrMalformed))

@@ -235,21 +235,8 @@ func (r *royalMail) askSingly(ctx context.Context, numbers []string) ([]parcel.P
 // picture of it, where the courier stood, and sentences of which some name the
 // neighbour's address.
 func (r *royalMail) Redact(p parcel.Payload) parcel.Payload {
-	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool {
-		if slices.Contains(path, "proofOfDeliveryData") || slices.Contains(path, "position") {
-			return true
-		}
-		switch path[len(path)-1] {
-		case "recipientName", "image", "imageId", "summaryLine", "statusHelpText", "signatureURI", "photoURI":
-			return true
-		}
-		return false
-	})
-	p.Body = carrierkit.EditJSON(p.Body, func(path []string, said string) string {
-		if len(path) > 0 && (path[len(path)-1] == "eventName" || path[len(path)-1] == "lastEventName" || path[len(path)-1] == "statusDescription") {
-			return carrierkit.CleanText(said)
-		}
-		return said
-	})
+	p.Body = carrierkit.RedactJSON(p.Body, carrierkit.Named("recipientName", "image", "imageId", "summaryLine", "statusHelpText",
+		"proofOfDeliveryData", "position", "signatureURI", "photoURI"))
+	p.Body = carrierkit.CleanSentences(p.Body, carrierkit.Named("eventName", "lastEventName", "statusDescription"))
 	return p
 }

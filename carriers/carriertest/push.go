@@ -138,7 +138,13 @@ func (e *exam) forge(t *testing.T, r *rig, good carriers.Delivery, original parc
 	for _, o := range original.Observations {
 		known[o.Digest()] = true
 	}
-	for i := range good.Body {
+	// A carrier that signs nothing takes them all; then they can do no more harm
+	// than a panic, which fewer of them show, and other variants of samples too.
+	step := 1
+	if e.config.UnsignedPush {
+		step = unsignedStep
+	}
+	for i := 0; i < len(good.Body); i += step {
 		forged := cloneDelivery(good)
 		forged.Body[i] = nextCharacter(forged.Body[i])
 		guard(t, func() string { return fmt.Sprintf("byte %d changed: %s", i, quoted(forged.Body)) }, func() {
@@ -154,6 +160,10 @@ func (e *exam) forge(t *testing.T, r *rig, good carriers.Delivery, original parc
 		})
 	}
 }
+
+// unsignedStep is how far apart the bytes are that are changed in a push that
+// nothing signs.
+const unsignedStep = 7
 
 // nextCharacter makes another byte of the same sort, so that the forged body
 // keeps its syntax.

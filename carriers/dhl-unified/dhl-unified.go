@@ -239,11 +239,14 @@ func (d *dhl) Redact(p parcel.Payload) parcel.Payload {
 	personal := carrierkit.Named("receiver", "sender", "shipper", "consignee", "signed", "familyName", "givenName", "email", "phone",
 		"streetAddress", "addressLine", "signatureUrl", "documentUrl", "rerouteUrl")
 	secret, locality := carrierkit.Named("secret"), carrierkit.Named("addressLocality")
+	sentence := carrierkit.Named("status", "statusDetailed", "description", "remark", "nextSteps")
 	p.Body = carrierkit.RedactJSON(p.Body, func(path []string) bool { return personal(path) || secret(path) && !activates })
-	p.Body = carrierkit.CleanSentences(p.Body, carrierkit.Named("status", "statusDetailed", "description", "remark", "nextSteps"))
 	p.Body = carrierkit.EditJSON(p.Body, func(path []string, said string) string {
-		if locality(path) {
+		switch {
+		case locality(path):
 			return withoutStreet(said)
+		case sentence(path):
+			return carrierkit.CleanText(said)
 		}
 		return said
 	})

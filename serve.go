@@ -268,20 +268,17 @@ func (s *server) followCatalog(ctx context.Context) {
 	})
 }
 
-// listenEvery is how often the log is looked at for what another process has
-// written: a replica on the same database, or an import beside the server.
-const listenEvery = 500 * time.Millisecond
-
-// listenToOthers rings the bell for changes that others have logged.
+// listenToOthers rings the bell for what others have logged: a replica on the
+// same database, or an import beside the server. What this process logged has
+// rung already; it rings in commit order, so nothing below is news.
 func (s *server) listenToOthers(ctx context.Context) {
-	for s.wall.Sleep(ctx, listenEvery) == nil {
-		_, head, err := s.store.LogBounds(ctx)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			s.log.Debug("cannot look at the log", "error", err)
-		case err == nil && head > s.bell.Position():
-			s.bell.Ring(head)
+	err := s.store.Listen(ctx, func(position int64) {
+		if position > s.bell.Position() {
+			s.bell.Ring(position)
 		}
+	})
+	if ctx.Err() == nil {
+		s.log.Error("other replicas are not heard any more", "error", err)
 	}
 }
 

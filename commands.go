@@ -60,6 +60,7 @@ type serveCommand struct {
 	NoPoll       bool          `help:"Ask no carrier by plan, and fetch no file; queries, webhooks and imports still work."`
 	Origins      []string      `name:"cors-origins" help:"Web origins whose pages may ask, such as https://shop.example; * for any." placeholder:"URL,..."`
 	OpenSchema   bool          `help:"Let anyone read the schema, without a key."`
+	LogRetention retention     `help:"How long changes can be read behind a cursor: days (400d), hours, or forever. Shipments and events are kept for ever." default:"400d" placeholder:"400d"`
 }
 
 func (serveCommand) Help() string {

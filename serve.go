@@ -64,7 +64,7 @@ func serve(ctx context.Context, con *console, log *slog.Logger, file *config.Fil
 		rebind: func(before []ingest.Account, old map[string]declared.Carrier) []ingest.Account {
 			return b.rebind(file, before, old, merchantIDs(ctx, s))
 		},
-		openSchema: c.OpenSchema, origins: c.Origins, drain: c.DrainTimeout, poll: !c.NoPoll,
+		openSchema: c.OpenSchema, origins: c.Origins, drain: c.DrainTimeout, poll: !c.NoPoll, keepLog: c.LogRetention,
 	})
 	if err != nil {
 		return err
@@ -131,6 +131,7 @@ type serverParts struct {
 	openSchema  bool
 	origins     []string
 	drain       time.Duration
+	keepLog     retention
 	poll        bool
 	pollEvery   time.Duration // 0 for the default
 	parallel    int           // calls at once to one account; 0 for the default
@@ -144,6 +145,7 @@ type server struct {
 	drops    *drops.Watcher // nil without sources
 	resolver *resolvers.Resolver
 	gateway  *gateway.Gateway
+	pruner   *pruner
 	began    time.Time
 	draining atomic.Bool
 }
@@ -189,8 +191,9 @@ func newServer(ctx context.Context, p serverParts) (*server, error) {
 	}); err != nil {
 		return nil, errors.Join(err, s.ingest.Close())
 	}
+	s.pruner = newPruner(p.store, p.keepLog, p.trade, p.wall, p.log)
 	if p.registry != nil {
-		p.registry.MustRegister(&numbers{s})
+		p.registry.MustRegister(&numbers{s}, s.pruner.removed)
 		if s.drops != nil {
 			p.registry.MustRegister(dropNumbers{s.drops})
 		}
@@ -233,6 +236,7 @@ func (s *server) run(ctx context.Context, front net.Listener) error {
 		work.Go(func() { s.drops.Run(asking) })
 	}
 	work.Go(func() { s.listenToOthers(asking) })
+	work.Go(func() { s.pruner.run(asking) })
 	if s.rebind != nil {
 		work.Go(func() { s.followCatalog(asking) })
 	}

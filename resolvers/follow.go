@@ -42,19 +42,24 @@ func (r *Resolver) changes(ctx context.Context, lens *view.Lens, f ChangeFilter,
 	if err != nil {
 		return nil, err
 	}
-	oldest, head, err := r.Store.LogBounds(ctx)
+	// The head is taken before the rows, what is kept after them: a page that is
+	// short has seen all up to the head, and no row was removed unnoticed.
+	_, head, err := r.Store.LogBounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows []parcel.Change
+	if n > 0 && !nothing {
+		// One row more tells whether there is a next page.
+		if rows, err = r.Store.Changes(ctx, lens.Viewer.MerchantID, position, n+1, f); err != nil {
+			return nil, err
+		}
+	}
+	oldest, err := r.kept(ctx, position, after == nil)
 	if err != nil {
 		return nil, err
 	}
 	c := &view.ChangeConnection{HeadPosition: head, OldestPosition: oldest - 1, Previous: position >= oldest, Lens: lens}
-	if n == 0 || nothing {
-		return c, nil
-	}
-	// One row more tells whether there is a next page.
-	rows, err := r.Store.Changes(ctx, lens.Viewer.MerchantID, position, n+1, f)
-	if err != nil {
-		return nil, err
-	}
 	c.More = len(rows) > n
 	c.Rows, err = r.rows(ctx, lens, rows[:min(n, len(rows))])
 	return c, err
@@ -101,6 +106,17 @@ func (r *Resolver) shipmentsOf(ctx context.Context, lens *view.Lens, rows []parc
 
 // streamPage is how many rows a subscription reads at once.
 const streamPage = 100
+
+// kept tells where the log begins, once rows behind a position were read. It
+// returns CursorExpired if some of them may have been removed meanwhile, unless
+// the reader named no place.
+func (r *Resolver) kept(ctx context.Context, position int64, anywhere bool) (oldest int64, err error) {
+	oldest, _, err = r.Store.LogBounds(ctx)
+	if err == nil && position < oldest-1 && !anywhere {
+		err = &graph.CursorExpired{Oldest: r.cursors.SealPosition(oldest - 1)}
+	}
+	return oldest, err
+}
 
 // milestones is a stream of the rows that a shopper or partner must hear. What
 // ends it, other than its reader, is told as its last answer.
@@ -168,6 +184,10 @@ func (r *Resolver) catchUp(ctx context.Context, position int64, f ChangeFilter, 
 		lens := r.lens(ctx)
 		rows, err := r.Store.Changes(ctx, lens.Viewer.MerchantID, position, streamPage, f)
 		if err != nil {
+			return position, err
+		}
+		// Retention may have come between.
+		if _, err := r.kept(ctx, position, false); err != nil {
 			return position, err
 		}
 		if err := r.send(ctx, lens, rows, to); err != nil {

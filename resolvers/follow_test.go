@@ -14,6 +14,7 @@ import (
 
 	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/parcel"
+	"github.com/milepost-gateway/milepost/resolvers"
 )
 
 // stream is an open subscription.
@@ -175,7 +176,7 @@ func TestMilestoneChangedRefuses(t *testing.T) {
 	}
 	w.trade.Advance(500 * 24 * time.Hour)
 	w.report(v, "BR1000", parcel.CodeOutForDelivery, parcel.CodeDelivered)
-	if _, err := w.store.PruneChanges(t.Context(), w.trade.Now().Add(-400*24*time.Hour)); err != nil {
+	if _, err := w.store.PruneChanges(t.Context(), w.trade.Now().Add(-400*24*time.Hour), 1000); err != nil {
 		t.Fatal(err)
 	}
 	reader := v
@@ -229,7 +230,7 @@ func TestStreamThatFallsBehind(t *testing.T) {
 		w.register(v, fmt.Sprint("N", w.trade.Now().Unix()), fmt.Sprint("BR", w.trade.Now().Unix()))
 	}
 	s.message() // the first page is read by now
-	if _, err := w.store.PruneChanges(t.Context(), w.trade.Now()); err != nil {
+	if _, err := w.store.PruneChanges(t.Context(), w.trade.Now(), 1000); err != nil {
 		t.Fatal(err)
 	}
 	for range 1000 {
@@ -316,5 +317,54 @@ func TestChangesPages(t *testing.T) {
 	}
 	if rows != len(want) || kinds["MilestoneChange"] == 0 || kinds["LegChange"] == 0 || kinds["ExceptionChange"] == 0 || kinds["PromiseChange"] == 0 {
 		t.Errorf("%d rows of %d: %v", rows, len(want), kinds)
+	}
+}
+
+// truncating removes the whole log just after rows of it were read, as
+// retention may on another replica.
+type truncating struct {
+	reads
+	before time.Time
+}
+
+func (tr truncating) Changes(ctx context.Context, merchantID string, after int64, limit int, f resolvers.ChangeFilter) ([]parcel.Change, error) {
+	if _, err := tr.s.PruneChanges(ctx, tr.before, 1000); err != nil {
+		return nil, err
+	}
+	return tr.reads.Changes(ctx, merchantID, after, limit, f)
+}
+
+// A log that is cut between finding the place and reading it tells of the gap.
+func TestLogCutWhileRead(t *testing.T) {
+	for _, c := range []struct{ name, document string }{
+		{"page", "query($after: String) { changes(after: $after) { nodes { cursor } } }"},
+		{"stream", "subscription($after: String) { milestoneChanged(after: $after) { cursor } }"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			v := w.merchant("lantern")
+			w.register(v, "A", "BR1000")
+			w.report(v, "BR1000", parcel.CodePickedUp, parcel.CodeDelivered)
+			a := w.ask(v, "{ changes(first: 1) { pageInfo { endCursor } } }", nil)
+			var first struct {
+				Changes struct{ PageInfo struct{ EndCursor string } }
+			}
+			if err := json.Unmarshal(a.Data, &first); err != nil {
+				t.Fatal(err)
+			}
+			o := w.r.Options
+			o.Store = truncating{reads{w.store}, w.trade.Now().Add(time.Hour)}
+			r, err := resolvers.New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.exec = w.executor(r.Schema())
+			document := strings.Replace(c.document, "($after: String)", "", 1)
+			document = strings.Replace(document, "$after", fmt.Sprintf("%q", first.Changes.PageInfo.EndCursor), 1)
+			got := w.follow(v, document).next()
+			if got == nil || len(got.Errors) != 1 || got.Errors[0].Extensions["code"] != string(graph.CodeCursorExpired) {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }

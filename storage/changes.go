@@ -166,42 +166,42 @@ func (s *Store) LogBounds(ctx context.Context) (oldest, head int64, err error) {
 	return oldest, head, err
 }
 
-// prunePage is how many rows one transaction of PruneChanges removes.
-const prunePage = 5000
+// maxPrune bounds what PruneChanges removes at once.
+const maxPrune = 10_000
 
-// PruneChanges removes the beginning of the change log: every row before the
-// first that was logged at or after before. It returns how many.
-func (s *Store) PruneChanges(ctx context.Context, before time.Time) (removed int64, err error) {
+// PruneChanges removes from the beginning of the change log, at most limit rows
+// (1 to 10,000), every row before the first that was logged at or after before.
+// It returns how many went; fewer than limit mean that no more may go. The head
+// is locked for the last statement only: writers hardly notice.
+func (s *Store) PruneChanges(ctx context.Context, before time.Time, limit int) (removed int64, err error) {
 	const op = "prune changes"
-	for {
-		var n int64
-		err := s.Update(ctx, func(ctx context.Context, tx *Tx) error {
-			// In the log's order, up to the first row that stays.
-			var upTo int64
-			stays := false
-			err := tx.query(ctx, op, `SELECT position, logged_at FROM changes ORDER BY position LIMIT ?`, func(rows *sql.Rows) error {
-				var position, logged int64
-				err := rows.Scan(&position, &logged)
-				if stays = stays || logged >= micros(before); !stays {
-					upTo = position
-				}
-				return err
-			}, int64(prunePage))
-			if err != nil || upTo == 0 {
-				n = 0
-				return err
-			}
-			if n, err = tx.exec(ctx, op, `DELETE FROM changes WHERE position <= ?`, upTo); err != nil {
-				return err
-			}
-			_, err = tx.exec(ctx, op, `UPDATE log_head SET pruned = ? WHERE one = 1 AND pruned < ?`, upTo, upTo)
-			return err
-		})
-		if err != nil {
-			return removed, err
-		}
-		if removed += n; n == 0 {
-			return removed, nil
-		}
+	if limit < 1 || limit > maxPrune {
+		return 0, fmt.Errorf("storage: %s: limit %d, want 1 to %d: %w", op, limit, maxPrune, parcel.ErrInvalid)
 	}
+	err = s.Update(ctx, func(ctx context.Context, tx *Tx) error {
+		removed = 0
+		// In the log's order, up to the first row that stays.
+		var upTo int64
+		stays := false
+		err := tx.query(ctx, op, `SELECT position, logged_at FROM changes ORDER BY position LIMIT ?`, func(rows *sql.Rows) error {
+			var position, logged int64
+			err := rows.Scan(&position, &logged)
+			if stays = stays || logged >= micros(before); !stays {
+				upTo = position
+			}
+			return err
+		}, int64(limit))
+		if err != nil || upTo == 0 {
+			return err
+		}
+		if removed, err = tx.exec(ctx, op, `DELETE FROM changes WHERE position <= ?`, upTo); err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, op, `UPDATE log_head SET pruned = ? WHERE one = 1 AND pruned < ?`, upTo, upTo)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
 }

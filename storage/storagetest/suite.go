@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		{"Changes", testChanges},
 		{"ChangeFilters", testChangeFilters},
 		{"PruneChanges", testPruneChanges},
+		{"Duty", testDuty},
 		{"LogOrder", testLogOrder},
 		{"Merchants", testMerchants},
 		{"Keys", testKeys},

@@ -469,7 +469,7 @@ func testPruneChanges(t *testing.T, s *storage.Store) {
 		{Epoch.Add(150 * time.Minute), 0, 4, 7},
 		{Epoch.Add(24 * time.Hour), 4, 8, 7},
 	} {
-		removed := must(s.PruneChanges(t.Context(), tt.before))(t)
+		removed := must(s.PruneChanges(t.Context(), tt.before, 1000))(t)
 		oldest, head, err := s.LogBounds(t.Context())
 		if err != nil || removed != tt.removed || oldest != tt.oldest || head != tt.head {
 			t.Errorf("before %s: removed %d, log %d to %d, %v; want %d, %d to %d", tt.before, removed, oldest, head, err, tt.removed, tt.oldest, tt.head)
@@ -477,6 +477,58 @@ func testPruneChanges(t *testing.T, s *storage.Store) {
 	}
 	if last := appendChanges(t, s, change(m, "s", parcel.ChangeMilestone, Epoch)); last != 8 {
 		t.Errorf("the next change is at %d: positions were given twice", last)
+	}
+	appendChanges(t, s, change(m, "s", parcel.ChangeMilestone, Epoch), change(m, "s", parcel.ChangeMilestone, Epoch))
+	for _, want := range []int64{2, 1, 0} {
+		if removed := must(s.PruneChanges(t.Context(), Epoch.Add(time.Hour), 2))(t); removed != want {
+			t.Errorf("%d removed, want %d of at most 2", removed, want)
+		}
+	}
+	for _, limit := range []int{0, 10_001} {
+		_, err := s.PruneChanges(t.Context(), Epoch, limit)
+		wantKind(t, err, parcel.ErrInvalid)
+	}
+}
+
+// testDuty: one at a time, the next when the lease has run out or was let go.
+func testDuty(t *testing.T, s *storage.Store) {
+	at := func(minutes int) time.Time { return Epoch.Add(time.Duration(minutes) * time.Minute) }
+	for _, step := range []struct {
+		name, duty, token string
+		now, until        int
+		held              bool
+	}{
+		{"the first has it", "prune", "a", 0, 10, true},
+		{"a second has not", "prune", "b", 5, 15, false},
+		{"another duty is another's", "other", "b", 5, 15, true},
+		{"the holder renews", "prune", "a", 9, 20, true},
+		{"the lease that was renewed counts", "prune", "b", 15, 25, false},
+		{"a lease runs out", "prune", "b", 20, 30, true},
+		{"who was late has lost it", "prune", "a", 21, 31, false},
+		{"letting go", "prune", "b", 22, 22, false},
+		{"the next has it at once", "prune", "a", 22, 32, true},
+	} {
+		held, err := s.HoldDuty(t.Context(), step.duty, step.token, at(step.now), at(step.until))
+		if err != nil || held != step.held {
+			t.Errorf("%s: held %v, %v", step.name, held, err)
+		}
+	}
+	_, err := s.HoldDuty(t.Context(), "prune", "", at(0), at(1))
+	wantKind(t, err, parcel.ErrInvalid)
+
+	var all errgroup.Group
+	var holders atomic.Int64
+	for n := range 8 {
+		all.Go(func() error {
+			held, err := s.HoldDuty(t.Context(), "race", fmt.Sprint(n), at(0), at(10))
+			if held {
+				holders.Add(1)
+			}
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil || holders.Load() != 1 {
+		t.Errorf("%d of 8 hold it, %v", holders.Load(), err)
 	}
 }
 

@@ -31,6 +31,7 @@ type commands struct {
 	Import     importCommand     `cmd:"" help:"Take in shipments from a CSV or JSONL file."`
 	Seed       seedCommand       `cmd:"" help:"Fill a database with shipments that have a past, for tests."`
 	Bench      benchCommand      `cmd:"" help:"Measure this build against a hand-written server."`
+	Scenarios  scenariosCommand  `cmd:"" help:"List public test numbers, and let things happen to them."`
 	Carriers   carriersCommand   `cmd:"" help:"List carriers, try an account, identify a number, read a payload."`
 	Drops      dropsCommand      `cmd:"" help:"Try the places in which carriers leave files."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys."`

@@ -50,7 +50,8 @@ func demo(ctx context.Context, con *console, log *slog.Logger, cat *catalog, c *
 		return err
 	}
 	defer doors.close()
-	ops := startOps(doors.ops, log)
+	var stage stageDoor
+	ops := startOps(doors.ops, log, stage.handlers())
 	defer ops.stop()
 	con.note("milepost: making %d shipments with a past of 90 days; this takes some seconds", c.Shipments)
 	file, remove, err := demoFile(c.Dir)
@@ -78,7 +79,7 @@ func demo(ctx context.Context, con *console, log *slog.Logger, cat *catalog, c *
 		return err
 	}
 	p.server = srv
-	return p.run(ctx, doors, ops, key)
+	return p.run(ctx, doors, ops, &stage, key)
 }
 
 const (
@@ -180,7 +181,7 @@ func (p *play) open(ctx context.Context, key string) error {
 
 // run opens the doors, tells the past, says what to paste, and then lets the
 // world go on.
-func (p *play) run(ctx context.Context, d doors, ops *operations, key string) error {
+func (p *play) run(ctx context.Context, d doors, ops *operations, stage *stageDoor, key string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var work sync.WaitGroup
@@ -193,6 +194,7 @@ func (p *play) run(ctx context.Context, d doors, ops *operations, key string) er
 	err := p.past(ctx)
 	if err == nil {
 		ops.watch(p.server)
+		stage.play.Store(p)
 		p.tell(d, key)
 		work.Go(func() { p.network.Push(ctx, p.deliver) })
 		work.Go(func() { p.trader(ctx) })
@@ -363,6 +365,7 @@ Milepost demo: %d shipments on a simulated network, a day passes in %s
 `, p.command.Shipments, p.trade.Wall(24*time.Hour).Round(100*time.Millisecond), p.front, p.front, key)
 	if d.ops != nil {
 		p.con.printf("  health   http://%s/readyz, /metrics, /stats\n", d.ops.Addr())
+		p.con.printf("  test     milepost scenarios list; milepost scenarios advance SIM-CUSTOMS-HOLD-RU-01 --ops-listen %s\n", d.ops.Addr())
 	}
 	p.con.printf(`
 A query:

@@ -41,7 +41,7 @@ func serve(ctx context.Context, con *console, log *slog.Logger, file *config.Fil
 	defer doors.close()
 	// The operations port answers before the store does: a migration may take
 	// its time, and whoever watches should see it.
-	ops := startOps(doors.ops, log)
+	ops := startOps(doors.ops, log, nil)
 	defer ops.stop()
 	s, err := openStore(ctx, log, c.Store, !c.NoMigrate)
 	if err != nil {
@@ -372,8 +372,9 @@ type operations struct {
 	work     sync.WaitGroup
 }
 
-// startOps serves the operations port; a nil listener serves nothing.
-func startOps(listener net.Listener, log *slog.Logger) *operations {
+// startOps serves the operations port, with more handlers by pattern; a nil
+// listener serves nothing.
+func startOps(listener net.Listener, log *slog.Logger, more map[string]http.Handler) *operations {
 	build := obs.ReadBuild()
 	o := &operations{registry: obs.NewRegistry(build)}
 	if listener == nil {
@@ -382,7 +383,7 @@ func startOps(listener net.Listener, log *slog.Logger) *operations {
 	o.http = &http.Server{
 		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Handler: obs.OpsHandler(obs.Ops{
-			Build: build, Registry: o.registry,
+			Build: build, Registry: o.registry, More: more,
 			Ready: map[string]func(context.Context) error{"server": o.ready},
 			Stats: func() any {
 				if s := o.server.Load(); s != nil {

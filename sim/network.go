@@ -66,6 +66,10 @@ type Network struct {
 	// registered and corrected count what was handed to the merchant.
 	registered, atDesk, corrected int
 	corrections                   []Correction
+	// moves lists what was advanced, in order; sleepers wake those who wait for
+	// something that may have moved.
+	moves    []*journey
+	sleepers map[string]context.CancelFunc
 }
 
 // house is one carrier with its service.
@@ -105,7 +109,7 @@ func New(o Options) (*Network, error) {
 	}
 	n := &Network{
 		clock: o.Clock, wall: o.Wall, seed: o.Seed, start: o.Clock.Now().Truncate(time.Second), past: o.Past,
-		pace: o.Past / time.Duration(o.Shipments), log: o.Log, houses: map[string]*house{}, index: map[parcel.NumberKey][]handle{},
+		pace: o.Past / time.Duration(o.Shipments), log: o.Log, houses: map[string]*house{}, index: map[parcel.NumberKey][]handle{}, sleepers: map[string]context.CancelFunc{},
 	}
 	for _, spec := range o.Specs {
 		n.houses[spec.Name] = n.open(spec)
@@ -320,9 +324,10 @@ func (n *Network) Journeys(carrier, number string) (h carriers.FakeHistory, ok b
 }
 
 // recall adds what a carrier knows of one leg by now. Journeys are never
-// written to once they are made.
+// written to once they are made: one that is advanced is made anew.
 func (n *Network) recall(f handle, now time.Time, h *carriers.FakeHistory) bool {
-	j, l := f.j, &f.j.legs[f.leg]
+	j := f.j.current()
+	l := &j.legs[f.leg]
 	house := n.houses[l.carrier]
 	if house == nil {
 		return false
@@ -439,9 +444,4 @@ func SuggestedSpeed(shipments int) float64 {
 	const wanted = 8
 	perDay := float64(max(1, shipments)) / (DefaultPast.Hours() / 24) * changesPerShipment
 	return min(max(wanted*86_400/perDay, 600), 43_200)
-}
-
-// sleepUntil waits on the trade clock.
-func (n *Network) sleepUntil(ctx context.Context, t time.Time) error {
-	return n.clock.Sleep(ctx, t.Sub(n.clock.Now()))
 }

@@ -256,7 +256,7 @@ func plays() []play {
 				s.tell(post, 14.6, parcel.CodeDelivered, s.j.to)
 			}},
 		{"SIM-WRONG-CARRIER-DE-01", []int{29, 40}, dePost, upuPostal, "",
-			"Registered with a carrier that does not know the number, until the merchant names the right one.", func(s *story) {
+			"Registered with a carrier that does not know the number: others whose form it has are asked, until the merchant names the right one.", func(s *story) {
 				wrong := russianPost
 				s.lead().declaredAs = &wrong
 				s.posted(0, -6)

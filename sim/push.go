@@ -58,6 +58,7 @@ type pusher struct {
 	from         time.Time
 	staged       bool
 	made, queued int
+	moved        int // how many advances of scenarios it has followed
 	queue        pushQueue
 }
 
@@ -94,6 +95,7 @@ func (p *pusher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := p.n.clock.Now()
 		p.gather(now)
+		p.follow(now)
 		for len(p.queue) > 0 && !p.queue[0].due.After(now) && ctx.Err() == nil {
 			p.send(ctx, heap.Pop(&p.queue).(push))
 		}
@@ -102,7 +104,7 @@ func (p *pusher) run(ctx context.Context) {
 		if len(p.queue) > 0 && p.queue[0].due.Before(next) {
 			next = p.queue[0].due
 		}
-		if p.n.sleepUntil(ctx, next) != nil {
+		if p.sleepUntil(ctx, next) != nil {
 			return
 		}
 	}
@@ -121,8 +123,9 @@ func (p *pusher) gather(now time.Time) {
 		fresh = append(fresh, p.n.scenarios...)
 	}
 	for _, j := range fresh {
-		for i := range j.scans {
-			s, l := &j.scans[i], &j.legs[j.scans[i].leg]
+		playing := j.current()
+		for i := range playing.scans {
+			s, l := &playing.scans[i], &j.legs[j.scans[i].leg]
 			if l.carrier != p.h.spec.Name || s.told.Before(p.from) || !p.h.speaks[s.code] {
 				continue
 			}
@@ -194,7 +197,7 @@ func (p *pusher) send(ctx context.Context, x push) {
 // history is what the carrier knows with the scan to be pushed as the newest.
 func (p *pusher) history(x push) carriers.FakeHistory {
 	var h carriers.FakeHistory
-	s := &x.j.scans[x.scan]
+	s := &x.j.current().scans[x.scan]
 	p.n.recall(handle{x.j, s.leg}, s.told, &h)
 	// Of scans told at once each push shows those up to its own.
 	newest := s.fake(s.told)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -209,5 +210,52 @@ func TestPushesAreGivenUpInTheEnd(t *testing.T) {
 	work.Wait()
 	if calls == 0 {
 		t.Error("nobody pushed")
+	}
+}
+
+// TestAdvancedScansArePushed lets a sleeping pusher find out that a scan has
+// come nearer.
+func TestAdvancedScansArePushed(t *testing.T) {
+	w := newWorld(t, sim.Options{Seed: 8, Shipments: 1, Past: day})
+	h := newHook(w)
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() { w.Push(ctx, h.deliver) })
+	defer work.Wait()
+	defer cancel()
+	patience, done := context.WithTimeout(ctx, 60*time.Second)
+	defer done()
+	rest := func() {
+		if err := w.trade.AwaitWaiting(patience, w.pushers()); err != nil {
+			t.Fatalf("the pushers do not come to rest: %v", err)
+		}
+	}
+	rest()
+	var number parcel.NumberKey
+	for range 8 { // the pushes of each scan come twice, and some are overtaken
+		step, err := w.Advance("SIM-PUSHED-TWICE-US-01")
+		if errors.Is(err, parcel.ErrConflict) {
+			break
+		}
+		if err != nil || len(step.Told) != 1 {
+			t.Fatalf("%+v, %v", step, err)
+		}
+		number = step.Numbers[0]
+		// A moment for the one who was woken to go to sleep again.
+		w.trade.Advance(time.Second)
+		rest()
+	}
+	w.trade.Advance(day) // the second copies, and the overtaken
+	rest()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	pushed := 0
+	for key := range h.events {
+		if strings.HasPrefix(key, number.Carrier+" "+number.Number+" ") {
+			pushed++
+		}
+	}
+	if asked, _ := w.Journeys(number.Carrier, number.Number); pushed < 3 || pushed > len(asked.Scans) {
+		t.Errorf("%d scans of %s were pushed; the carrier shows %d", pushed, number.Number, len(asked.Scans))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/milepost-gateway/milepost/parcel"
@@ -23,6 +24,8 @@ type Scenario struct {
 	Number, Carrier string
 	// Doc says in a sentence what happens, and what should be seen.
 	Doc string
+	// Outlook is what should be seen of it.
+	Outlook Outlook
 }
 
 // Scenarios lists them in the order of the failures; the slice is the caller's
@@ -46,7 +49,11 @@ func FindScenario(name string) (Scenario, bool) {
 }
 
 // scenario is a Scenario on the stage.
-type scenario struct{ Scenario }
+type scenario struct {
+	Scenario
+	// playing is the journey as it goes since it was advanced; nil before.
+	playing atomic.Pointer[journey]
+}
 
 // play is how a scenario goes.
 type play struct {
@@ -65,7 +72,7 @@ type play struct {
 
 // scenario describes the play at a place in the list.
 func (p *play) scenario(serial int) Scenario {
-	return Scenario{Name: p.name, Failures: slices.Clone(p.failures), Number: publicNumber(p.first, p.route, serial), Carrier: p.first, Doc: p.doc}
+	return Scenario{Name: p.name, Failures: slices.Clone(p.failures), Number: publicNumber(p.first, p.route, serial), Carrier: p.first, Doc: p.doc, Outlook: outlooks()[p.name]}
 }
 
 // castOf is the plays with the serial of each one's numbers: its place in the
@@ -196,7 +203,7 @@ func (n *Network) stage() {
 			continue // a carrier that is not served plays nothing
 		}
 		s := story{start: n.start, index: serial, route: p.route, home: lands()[t.Lane.Origin], far: lands()[t.Lane.Destination]}
-		s.j = &journey{ordinal: ordinal, truth: &t, scenario: &scenario{p.scenario(serial)}, from: &s.home.towns[0], to: &s.far.towns[0]}
+		s.j = &journey{ordinal: ordinal, truth: &t, scenario: &scenario{Scenario: p.scenario(serial)}, from: &s.home.towns[0], to: &s.far.towns[0]}
 		if t.Class == ClassWarehouse {
 			s.j.from = &s.far.depot
 		}

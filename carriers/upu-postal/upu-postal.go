@@ -229,6 +229,11 @@ type way struct {
 func (w *way) place(code, location string) parcel.Place {
 	location = strings.TrimSpace(location)
 	p, isOffice := parcel.ParseImpc(location)
+	if code == "EMA" {
+		// A posting begins a journey: after other events it is that of the next
+		// item with this number.
+		w.here, w.crossed = "", false
+	}
 	switch {
 	case isOffice:
 		w.crossed = w.crossed || w.here != "" && p.Country != w.here

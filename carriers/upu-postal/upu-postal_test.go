@@ -198,6 +198,23 @@ func TestCountryOfAPostcodeFollowsTheItem(t *testing.T) {
 	}
 }
 
+// TestPostingBeginsAnotherItem: numbers are used again, and one payload tells of
+// both items.
+func TestPostingBeginsAnotherItem(t *testing.T) {
+	w := way{origin: "CN", destination: "RU"}
+	for _, step := range []struct {
+		code, location string
+		want           parcel.Country
+	}{
+		{"EMA", "518000", "CN"}, {"EMC", "CNCANA", "CN"}, {"EDH", "101000", "RU"}, {"EMI", "101000", "RU"},
+		{"EMA", "518000", "CN"}, {"EMC", "CNCANA", "CN"}, {"EMI", "101000", "RU"},
+	} {
+		if got := w.place(step.code, step.location); got.Country != step.want {
+			t.Errorf("%s at %s is in %q, want %s", step.code, step.location, got.Country, step.want)
+		}
+	}
+}
+
 func TestForms(t *testing.T) {
 	const asked = "LZ741203656CN"
 	unknown := []parcel.NumberResult{{Number: asked, Finding: parcel.FindingUnknown}}

@@ -27,6 +27,8 @@ type Ops struct {
 	Ready map[string]func(context.Context) error
 	// Stats returns what /stats answers, as JSON.
 	Stats func() any
+	// More is served besides, by pattern of [http.ServeMux].
+	More map[string]http.Handler
 }
 
 // OpsHandler serves the operations port:
@@ -65,6 +67,9 @@ func OpsHandler(o Ops) http.Handler {
 	}
 	if o.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{Registry: o.Registry}))
+	}
+	for pattern, h := range o.More {
+		mux.Handle(pattern, h)
 	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

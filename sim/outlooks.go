@@ -54,7 +54,7 @@ var outlooks = sync.OnceValue(func() map[string]Outlook {
 		"SIM-TOLD-WITHOUT-CITY-RU-01":   {pickedUp, nil, there, delivered, nil, live},
 		"SIM-REGISTERED-TWICE-US-01":    {pickedUp, nil, there, delivered, nil, live},
 		"SIM-RECYCLED-NUMBER-RU-01":     {there, nil, there, delivered, nil, finished},
-		"SIM-RECYCLED-NUMBER-RU-02":     {departed, nil, there, delivered, nil, live},
+		"SIM-RECYCLED-NUMBER-RU-02":     {departed, nil, there, delivered, nil, between},
 		"SIM-NUMBER-CORRECTED-US-01":    {pickedUp, nil, there, delivered, nil, live},
 		"SIM-PUSHED-TWICE-US-01":        {pickedUp, nil, there, delivered, nil, live},
 		"SIM-UNKNOWN-IN-BATCH-BR-01":    {registered, nil, registered, "", nil, notFound},

@@ -383,7 +383,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestIdentify(t *testing.T) {
-	for _, n := range []string{"33XXX012345601000935001", "LP448102733AU"} {
+	for _, n := range []string{"33XXX012345601000935001", "7XX1000634011427", "LP448102733AU"} {
 		if !slices.ContainsFunc(identify.Identify(n), func(c identify.Candidate) bool { return c.Carrier == name }) {
 			t.Errorf("%s is not taken for one of Australia Post's", n)
 		}

@@ -639,7 +639,7 @@ func TestFakePush(t *testing.T) {
 }
 
 func TestNumbersIdentify(t *testing.T) {
-	for _, n := range []string{delivered, returning, "EA123456785CN"} {
+	for _, n := range []string{delivered, returning, "EA123456785CN", "9801234567890"} {
 		if !slices.ContainsFunc(identify.Identify(n), func(c identify.Candidate) bool { return c.Carrier == name }) {
 			t.Errorf("%s is not taken for an item of %s", n, name)
 		}

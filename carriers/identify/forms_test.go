@@ -23,7 +23,7 @@ func TestEveryFormHasANumber(t *testing.T) {
 		"sunyou": "SYAE123456789", "sunyou.digits": "SY1234567890", "dpd-sftp": "05308801554410", "dpd-sftp.other-depot": "62001488012341", "dpd-sftp.label": "053088015544107",
 		"gls": "12345678901", "gls.track-id": "Z1A2B3C4", "inpost": "520000012680041086770098", "bpost": "323211234567890123456789", "postnl": "3SABCD1234567890",
 		"swiss-post": "996012345612345678", "la-poste.colissimo": "6A12345678901", "yodel": "JD0002212345678901", "parcelforce": "PB1234567001", "tnt": "GE123456789WW",
-		"cdek": "1106789345", "australia-post.article": "ABC123456789012345678", "australia-post.article-digits": "997123456789012345678",
+		"cdek": "1106789345", "australia-post.article": "ABC123456789012345678", "australia-post.article-digit-first": "7XX1000634011427", "china-post.domestic": "9801234567890", "australia-post.article-digits": "997123456789012345678",
 		"amazon": "TBA123456789012", "ontrac": "C10999911320231", "lasership": "1LS7119013455", "lasership.short": "LX12345678",
 		"purolator": "ABC123456789", "purolator.digits": "335123456789", "canpar": "D420352470000000002017", "canada-post": "7035114477138472",
 	}

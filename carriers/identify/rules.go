@@ -64,6 +64,7 @@ var rules = sync.OnceValue(func() []rule {
 		{carrier: "dhl-unified", variant: "parcel-nl", form: f(`3S[0-9A-Z]{10,22}`), confidence: 0.4, needs: postcode},
 
 		{carrier: "russian-post", variant: "domestic", form: f(`[1-6][0-9]{13}`), confidence: 0.75, check: checkGS1},
+		{carrier: "china-post", variant: "domestic", form: f(`(?:1[0-3]|9[6-9])[0-9]{11}`), confidence: 0.25},
 		{carrier: "cainiao", form: f(`LP[0-9]{14}`), confidence: 0.98},
 		{carrier: "cainiao", variant: "order", form: f(`(?:CAINIAO|CNG|CNBR|AE)[0-9]{11,18}`), confidence: 0.9},
 		{carrier: "sf-express", form: f(`SF[0-9]{13}`), confidence: 0.98, needs: phone},
@@ -97,6 +98,7 @@ var rules = sync.OnceValue(func() []rule {
 		{carrier: "cdek", form: f(`1[0-9]{9}`), confidence: 0.5},
 
 		{carrier: "australia-post", variant: "article", form: f(`(?:33)?[A-Z]{2,5}[0-9A-Z]{0,2}[0-9]{16,20}`), confidence: 0.6},
+		{carrier: "australia-post", variant: "article-digit-first", form: f(`[0-9][A-Z]{2}[0-9]{13}`), confidence: 0.5},
 		{carrier: "australia-post", variant: "article-digits", form: f(`99[0-9]{19,21}`), confidence: 0.3},
 
 		{carrier: "amazon", form: f(`TB[ACM][0-9]{12}`), confidence: 0.99},

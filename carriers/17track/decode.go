@@ -62,7 +62,7 @@ type refusal struct {
 }
 
 func (r refusal) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%.20s %.200s", r.Code, r.Message))
+	return strings.TrimSpace(fmt.Sprintf("%.20s %s", r.Code, carrierkit.Quotable(r.Message.String(), 200)))
 }
 
 type accepted struct {

@@ -74,8 +74,7 @@ type fault struct {
 func (f fault) code() string { return first(f.Code, f.ErrorCode, f.Error) }
 
 func (f fault) String() string {
-	s := strings.TrimSpace(f.code() + " " + first(f.Message, f.Description, f.Name))
-	return strings.ToValidUTF8(s[:min(len(s), 200)], "")
+	return carrierkit.Quotable(f.code()+" "+first(f.Message, f.Description, f.Name), 200)
 }
 
 func first(texts ...text) string {

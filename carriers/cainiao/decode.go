@@ -139,7 +139,7 @@ func (d *decoder) refusal(root map[string]any) error {
 	default:
 		return nil
 	}
-	code, said := scalar(root["errorCode"]), scalar(root["errorMsg"])
+	code, said := scalar(root["errorCode"]), carrierkit.Quotable(scalar(root["errorMsg"]), 200)
 	detail := strings.TrimSpace(code + " " + said)
 	about := strings.ToLower(detail)
 	mentions := func(signs ...string) bool {

@@ -255,3 +255,22 @@ func ScriptOf(said string) string {
 	}
 	return "en"
 }
+
+// opaque is what looks like a token, a key or a signature.
+var opaque = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[A-Za-z0-9+/_=%.~-]{20,}`)
+})
+
+// Quotable is a carrier's refusal for errors and results: contacts are masked,
+// and so is what looks like a credential, since some carriers repeat what they
+// refuse. At most that many bytes are left.
+func Quotable(said string, most int) string {
+	said = opaque().ReplaceAllStringFunc(CleanWords(said), func(run string) string {
+		// Names of services and classes have no digits, numbers no letters.
+		if !strings.ContainsAny(run, "0123456789") || strings.Trim(run, "0123456789") == "" {
+			return run
+		}
+		return redacted
+	})
+	return strings.ToValidUTF8(said[:min(len(said), most)], "")
+}

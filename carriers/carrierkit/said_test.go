@@ -200,3 +200,21 @@ func TestScriptOf(t *testing.T) {
 		}
 	}
 }
+
+func TestQuotable(t *testing.T) {
+	for _, tt := range []struct{ name, said, want string }{
+		{"words", "Invalid signature", "Invalid signature"},
+		{"a token", "access_token 9f1c2b3a4d5e6f708192a3b4 has expired", "access_token [redacted] has expired"},
+		{"an address that repeats a call", "/router/service?sign=b76591934b1a7495f1225238c77348f1&v=1", "/router/service?[redacted]&v=1"},
+		{"the name of a service", "EXP_RECE_SEARCH_ROUTES is not permitted", "EXP_RECE_SEARCH_ROUTES is not permitted"},
+		{"the number of a parcel", "no parcel 00340434981200544177", "no parcel 00340434981200544177"},
+		{"a phone", "ask 13812345678", "ask [redacted]"},
+		{"cut between letters", strings.Repeat("签", 40), strings.Repeat("签", 33)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := carrierkit.Quotable(tt.said, 100); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

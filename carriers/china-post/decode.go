@@ -20,6 +20,9 @@ import (
 const (
 	home     = parcel.Country("CN")
 	homeZone = "Asia/Shanghai"
+
+	// maxQuoted bounds what an error repeats of China Post's words, in bytes.
+	maxQuoted = 200
 )
 
 // china is the clock of requests. It is an offset: China has kept one since
@@ -100,7 +103,7 @@ func (d *decoder) answer() error {
 // refusal is errorDesc as an error of its kind. The list of codes is not
 // established, and some come with words alone.
 func (d *decoder) refusal(said string) error {
-	said = carrierkit.CleanWords(said)
+	said = carrierkit.Quotable(said, maxQuoted)
 	lower := strings.ToLower(said)
 	mentions := func(signs ...string) bool {
 		return slices.ContainsFunc(signs, func(s string) bool { return strings.Contains(lower, s) })
@@ -115,7 +118,7 @@ func (d *decoder) refusal(said string) error {
 	default:
 		kind = parcel.ErrUnavailable
 	}
-	return fmt.Errorf("%.100q: %w", said, kind)
+	return fmt.Errorf("%q: %w", said, kind)
 }
 
 // push reads a form, or its message alone, as logs and samples show it.

@@ -33,7 +33,7 @@ type problem struct {
 
 func (p problem) String() string {
 	s := strings.TrimSpace(p.Status.String() + " " + p.Title.String() + ": " + p.Detail.String())
-	return strings.TrimRight(strings.ToValidUTF8(s[:min(len(s), 200)], ""), ": ")
+	return strings.TrimRight(carrierkit.Quotable(s, 200), ": ")
 }
 
 func (p problem) isZero() bool { return p == problem{} }

@@ -18,6 +18,9 @@ const (
 	// have no track yet.
 	codeNoTrack = "AT014002"
 
+	// maxQuoted bounds what an error repeats of 4PX's words, in bytes.
+	maxQuoted = 200
+
 	// homeOffset is the clock of times without a zone: China's.
 	homeOffset = 8 * 60 * 60
 )
@@ -35,7 +38,7 @@ type refusal struct {
 }
 
 func (r refusal) String() string {
-	return strings.TrimSpace(r.Code.String() + " " + carrierkit.CleanWords(r.Words.String()))
+	return strings.TrimSpace(r.Code.String() + " " + carrierkit.Quotable(r.Words.String(), maxQuoted))
 }
 
 type track struct {
@@ -133,7 +136,7 @@ func (c *fourPX) refused(doc *answer) error {
 		denied = denied || slices.Contains(c.deniedCodes, r.Code.String())
 	}
 	if len(said) == 0 {
-		said = append(said, carrierkit.CleanWords(doc.Words.String()))
+		said = append(said, carrierkit.Quotable(doc.Words.String(), maxQuoted))
 	}
 	detail := strings.Join(said, "; ")
 	about := strings.ToLower(detail)

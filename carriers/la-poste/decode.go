@@ -99,7 +99,7 @@ func (a *answer) refusal() error {
 			code = http.StatusServiceUnavailable
 		}
 	}
-	said = strings.ToValidUTF8(said[:min(len(said), 200)], "")
+	said = carrierkit.Quotable(said, 200)
 	switch {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return fmt.Errorf("%q: %w", said, parcel.ErrDenied)

@@ -36,6 +36,9 @@ const (
 	codeWaybillFormat = "8247"
 )
 
+// maxQuoted bounds what an error repeats of SF's words, in bytes.
+const maxQuoted = 200
+
 // home is the clock of all times. It is an offset and no zone: scans abroad
 // carry it too, and a zone would name the wrong place.
 func home() *time.Location { return time.FixedZone("", 8*60*60) }
@@ -65,7 +68,7 @@ func (e *envelope) refusal() error {
 	default: // duplicate request, backend, system
 		kind = parcel.ErrUnavailable
 	}
-	return fmt.Errorf("%s %.100q: %w", code, e.Message.String(), kind)
+	return fmt.Errorf("%.20s %q: %w", code, carrierkit.Quotable(e.Message.String(), maxQuoted), kind)
 }
 
 // answer is what a question comes to: JSON, and in it a text of JSON.
@@ -182,7 +185,7 @@ func (d *decoder) answer() error {
 	if err != nil {
 		return err
 	}
-	detail := strings.TrimSpace(r.Code.String() + " " + carrierkit.CleanWords(r.Message.String()))
+	detail := strings.TrimSpace(r.Code.String() + " " + carrierkit.Quotable(r.Message.String(), maxQuoted))
 	var data struct {
 		Waybills carrierkit.List[waybill] `json:"routeResps"`
 	}

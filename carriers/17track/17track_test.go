@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/milepost-gateway/milepost/carriers"
+	"github.com/milepost-gateway/milepost/carriers/carrierkit"
 	"github.com/milepost-gateway/milepost/carriers/carriertest"
 	"github.com/milepost-gateway/milepost/carriers/identify"
 	"github.com/milepost-gateway/milepost/internal/clock"
@@ -438,6 +439,23 @@ func TestProviders(t *testing.T) {
 	for key, row := range table {
 		if !known[row.carrier] {
 			t.Errorf("%d: identify knows no %s", key, row.carrier)
+		}
+	}
+}
+
+// TestDeliveredToWhom: what waits at a pickup point, or is back with the sender,
+// is told by the words alone.
+func TestDeliveredToWhom(t *testing.T) {
+	for said, want := range map[string]parcel.DeliveredTo{
+		"Delivered":                        "",
+		"Delivered to the pick-up point":   parcel.DeliveredToPickupPoint,
+		"Delivered to the sender":          parcel.DeliveredToSender,
+		"Delivered, left with a neighbour": parcel.DeliveredToNeighbour,
+	} {
+		d := decoder{track17: account(t, nil)}
+		o, err := d.observe("A", &trackInfo{}, &event{UTC: "2026-10-28T09:12:00Z", Sub: "Delivered_Other", Description: carrierkit.Text(said)})
+		if err != nil || o.Code != parcel.CodeDelivered || o.DeliveredTo != want {
+			t.Errorf("%s: %s to %q, %v", said, o.Code, o.DeliveredTo, err)
 		}
 	}
 }

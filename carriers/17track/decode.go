@@ -394,6 +394,9 @@ func (d *decoder) observe(number string, info *trackInfo, e *event) (parcel.Obse
 		return parcel.Observation{}, fmt.Errorf("neither status nor description: %w", parcel.ErrMalformed)
 	}
 	row := d.row(own, atOrigin(info, at.Country))
+	if row.DeliveredTo == "" && row.Code == parcel.CodeDelivered {
+		row.DeliveredTo = carrierkit.ReceiverIn(said)
+	}
 	return parcel.Observation{
 		Number:      number,
 		OwnCode:     own,

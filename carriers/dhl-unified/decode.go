@@ -402,6 +402,9 @@ func (d *decoder) observation(e *event) (parcel.Observation, error) {
 		Words: words, Occurred: occurred, Place: place,
 		Rule: row.Rule, RuleVersion: d.codes.Version(),
 	}
+	if o.DeliveredTo == "" && o.Code == parcel.CodeDelivered {
+		o.DeliveredTo = carrierkit.ReceiverIn(words)
+	}
 	if words != "" {
 		o.Language = d.dhl.language
 	}

@@ -334,6 +334,8 @@ func TestDecodeShipments(t *testing.T) {
 		{"another parcel of that number, long ago", kindTrack, shipments(`{"id":"`+delivered+`","service":"parcel-de","events":[`+strings.Replace(scan, "2026-10", "2025-10", 1)+`]}`,
 			`{"id":"`+delivered+`","service":"parcel-de","events":[`+moved+`]}`),
 			reading{Codes: []parcel.Code{parcel.CodeInTransit}, Own: []string{""}, To: []parcel.DeliveredTo{""}, Parcels: []string{"parcel-de"}, Results: found("parcel-de")}},
+		{"delivered to a parcel shop", kindTrack, shipments(`{"id":"` + delivered + `","events":[` + strings.Replace(scan, `"status":"ZUSTELLUNG"`, `"description":"The shipment was delivered to the parcel shop"`, 1) + `]}`),
+			reading{Codes: []parcel.Code{parcel.CodeDelivered}, Own: []string{""}, To: []parcel.DeliveredTo{parcel.DeliveredToPickupPoint}, Parcels: []string{""}, Results: found("")}},
 		{"returned to the consignor", kindTrack, shipments(`{"id":"` + delivered + `","returnFlag":true,"events":[` + scan + `,` + moved + `]}`),
 			reading{Codes: []parcel.Code{parcel.CodeInTransit, parcel.CodeDelivered}, Own: []string{"", "delivered/ZUSTELLUNG"}, To: []parcel.DeliveredTo{"", parcel.DeliveredToSender}, Parcels: []string{"", ""}, Results: found("")}},
 		{"goes on with another carrier", kindTrack, shipments(`{"id":"` + delivered + `","events":[` + scan + `,` + moved + `],"details":{"provider":{"destinationProvider":"bpost"},"references":[{"number":"X","type":"customer-reference"},{"number":"3232 0000","type":"local-tracking-number"}]}}`),

@@ -76,7 +76,8 @@ milepost scenarios advance SIM-CUSTOMS-HOLD-RU-01
 
 or ` + "`POST /scenarios/SIM-CUSTOMS-HOLD-RU-01/advance`" + ` on the demo's operations port. Each call moves the parcel by
 one step and answers what was told, where the parcel stands now, and how many steps are to come; after the last one
-the answer is status 409. A carrier that is in trouble in its scenario has been asked again, and answers, within
+the answer is status 409. A number that two parcels had is advanced for the later one; ask for either by its name, for
+the number alone is answered with a choice. A carrier that is in trouble in its scenario has been asked again, and answers, within
 minutes of trade time.
 
 ## The list

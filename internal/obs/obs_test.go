@@ -132,6 +132,9 @@ func TestOpsHandler(t *testing.T) {
 		Registry: registry,
 		Stats:    func() any { return map[string]int{"sockets": 4} },
 		Ready:    map[string]func(context.Context) error{"store": func(context.Context) error { return nil }},
+		More: map[string]http.Handler{"GET /things/{name}": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "thing %s", r.PathValue("name"))
+		})},
 	})
 	tests := []struct {
 		path string
@@ -148,6 +151,7 @@ func TestOpsHandler(t *testing.T) {
 		{"/debug/pprof/goroutine?debug=1", 200, `goroutine profile`},
 		{"/debug/pprof/symbol", 200, `num_symbols`},
 		{"/debug/pprof/cmdline", 404, `Unknown profile`},
+		{"/things/one", 200, `thing one`},
 		{"/elsewhere", 404, ``},
 	}
 	for _, tt := range tests {

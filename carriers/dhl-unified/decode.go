@@ -171,6 +171,9 @@ const longestSilence = 60 * 24 * time.Hour
 // before that one's first scan. DHL gives numbers out again, and its divisions
 // do not ask one another.
 func (d *decoder) another(s *shipment, all []shipment) bool {
+	if len(all) == 1 {
+		return false
+	}
 	_, last := d.span(s)
 	for i := range all {
 		first, newest := d.span(&all[i])

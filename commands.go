@@ -29,6 +29,7 @@ type commands struct {
 	Demo       demoCommand       `cmd:"" help:"Run a gateway on a simulated carrier network; needs nothing."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring a database's schema up to date."`
 	Import     importCommand     `cmd:"" help:"Take in shipments from a CSV or JSONL file."`
+	Export     exportCommand     `cmd:"" help:"Write the change log as JSON lines."`
 	Seed       seedCommand       `cmd:"" help:"Fill a database with shipments that have a past, for tests."`
 	Bench      benchCommand      `cmd:"" help:"Measure this build against a hand-written server."`
 	Scenarios  scenariosCommand  `cmd:"" help:"List public test numbers, and let things happen to them."`
@@ -175,6 +176,46 @@ func (c *importCommand) Validate() error {
 
 func (c *importCommand) Run(ctx context.Context, con *console, log *slog.Logger, file *config.File, cat *catalog) error {
 	return importFile(ctx, con, log, file, cat, c)
+}
+
+type exportCommand struct {
+	storeFlags
+	After    string `help:"Begin behind this cursor; without it, with the oldest change kept." placeholder:"CURSOR"`
+	To       string `help:"File to write; - for the standard output." default:"-" placeholder:"FILE"`
+	Merchant string `help:"Only changes of this merchant; without it, of all." placeholder:"NAME"`
+	Append   bool   `help:"Go on behind the last line of the file."`
+	Follow   bool   `help:"Wait for what changes next, until Ctrl-C; a file is gone on with as by --append."`
+}
+
+func (exportCommand) Help() string {
+	return `Every change of a shipment, in the order of the log: milestones, outcomes, exceptions, legs, numbers,
+promises, retractions. Each line is a JSON object with its cursor, the shipment, what was before and after, and the
+event and rule behind it; cursors are those of GraphQL and of /export/changes.jsonl. It may run beside a server.
+
+A file gets its name when it is whole; until then it is FILE.part. The same command goes on behind the
+last whole line of an export that was broken off. Exit code 1 says that the export is not whole, or that
+changes behind the cursor are not kept any more.
+
+Examples:
+  milepost export > changes.jsonl
+  milepost export --merchant shop --to shop.jsonl
+  milepost export --merchant shop --to shop.jsonl --append
+  milepost export --follow --after CURSOR | jq -c 'select(.after.outcome == "DELIVERED")'`
+}
+
+// Validate refuses flags that contradict each other.
+func (c *exportCommand) Validate() error {
+	switch {
+	case c.To == "":
+		return fmt.Errorf("--to: no file; - is the standard output")
+	case c.Append && c.To == "-":
+		return fmt.Errorf("--append: the standard output has no last line to go on behind; name a file, or a cursor with --after")
+	}
+	return nil
+}
+
+func (c *exportCommand) Run(ctx context.Context, con *console, log *slog.Logger) error {
+	return exportChanges(ctx, con, log, c)
 }
 
 type seedCommand struct {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -154,14 +153,9 @@ type server struct {
 // does not end.
 func newServer(ctx context.Context, p serverParts) (*server, error) {
 	s := &server{serverParts: p, bell: bus.New(), began: p.wall.Now()}
-	// Cursors of one deployment hold on every replica and after a restart.
-	text, err := p.store.Setting(ctx, "cursor-secret", func() string { return base64.StdEncoding.EncodeToString(randomBytes(32)) })
+	secret, cursors, err := cursorsOf(ctx, p.store)
 	if err != nil {
 		return nil, err
-	}
-	secret, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, fmt.Errorf("the database's cursor secret is damaged: %w", err)
 	}
 	// What other processes wrote before this one began rings no bell.
 	if _, head, err := p.store.LogBounds(ctx); err == nil {
@@ -187,7 +181,7 @@ func newServer(ctx context.Context, p serverParts) (*server, error) {
 	s.resolver = r
 	if s.gateway, err = gateway.New(gateway.Options{
 		Schema: r.Schema(), Keys: keyring{p.store}, Wall: p.wall, Log: p.log, Loaders: r.WithLoaders,
-		OpenSchema: p.openSchema, Origins: p.origins, Hooks: pushes{s.ingest},
+		OpenSchema: p.openSchema, Origins: p.origins, Hooks: pushes{s.ingest}, Exports: exports{p.store, cursors},
 	}); err != nil {
 		return nil, errors.Join(err, s.ingest.Close())
 	}

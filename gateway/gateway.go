@@ -49,6 +49,9 @@ type Options struct {
 	Origins []string
 	// Hooks takes webhooks of carriers in; without it there are none.
 	Hooks Hooks
+	// Exports gives the change log away at /export/changes.jsonl; without it
+	// nothing is there.
+	Exports Exports
 	// Pages answers every path that is not the gateway's own; a plain page
 	// that tells what is here if nil.
 	Pages http.Handler
@@ -73,7 +76,9 @@ type Gateway struct {
 	work      work
 	open      connections
 	hookTurns chan struct{}
-	buffers   sync.Pool
+	// exportTurns bounds exports under way.
+	exportTurns chan struct{}
+	buffers     sync.Pool
 }
 
 // New makes a gateway. It returns an error for options that contradict each
@@ -117,6 +122,8 @@ func New(o Options) (*Gateway, error) {
 		documents: newDocumentCache(),
 		public:    map[string]bool{"__typename": true},
 		hookTurns: make(chan struct{}, o.Limits.HooksAtOnce),
+
+		exportTurns: make(chan struct{}, exportsAtOnce),
 	}
 	if g.prices, err = readPrices(g.schema); err != nil {
 		return nil, err
@@ -143,12 +150,14 @@ func New(o Options) (*Gateway, error) {
 //	/graphql                      GraphQL: POST, GET, WebSocket, event streams
 //	/schema.graphql               the schema, where it is open or to its scope
 //	/hooks/{carrier}/{endpoint}   carriers' webhooks
+//	/export/changes.jsonl         the change log, as JSON lines
 //	/...                          pages
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/graphql", g.serveGraphQL)
 	mux.HandleFunc("/schema.graphql", g.serveSchema)
 	mux.HandleFunc("/hooks/{carrier}/{endpoint}", g.serveHook)
+	mux.HandleFunc("/export/changes.jsonl", g.serveExport)
 	mux.Handle("/", g.Pages)
 	return g.guard(mux)
 }

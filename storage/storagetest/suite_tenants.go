@@ -367,6 +367,13 @@ func testTenancy(t *testing.T, s *storage.Store) {
 			got, err := s.Shipments(ctx, sc, []string{sid})
 			return filled(got), err
 		},
+		"ShipmentNames": func(sc storage.Scope) (int, error) {
+			got, err := s.ShipmentNames(ctx, sc, []string{sid, "another"})
+			if n, ok := got[sid]; ok && n.Reference != p.Shipment.Reference {
+				return 0, fmt.Errorf("names %+v", got)
+			}
+			return len(got), err
+		},
 		"ShipmentsByReference": func(sc storage.Scope) (int, error) {
 			got, err := s.ShipmentsByReference(ctx, sc, []string{p.Shipment.Reference})
 			return filled(got), err

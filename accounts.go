@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,13 +16,27 @@ import (
 )
 
 // settingsOf gives an account's settings, with the adapter's defaults where
-// the configuration is silent. It refuses a setting the adapter does not have
-// and names one that is missing.
+// the configuration is silent. It refuses a setting the adapter does not have,
+// which is often one that is missing, misspelt; then it names one that is
+// missing.
 func settingsOf(spec *carriers.Spec, a *config.Account) (map[string]string, error) {
 	out := make(map[string]string, len(spec.Settings))
-	var names []string
+	names := make([]string, len(spec.Settings))
+	for i, s := range spec.Settings {
+		names[i] = s.Name
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Settings)) {
+		switch {
+		case slices.Contains(names, name):
+		case config.IsAccountKey(name):
+			return nil, fmt.Errorf("account %s: %s has no setting %q; %s stands in the account itself, beside settings: %w", a, spec.Name, name, name, parcel.ErrInvalid)
+		case len(names) == 0:
+			return nil, fmt.Errorf("account %s: %s has no setting %q; it needs none: %w", a, spec.Name, name, parcel.ErrInvalid)
+		default:
+			return nil, fmt.Errorf("account %s: %s has no setting %q; it has %s: %w", a, spec.Name, name, strings.Join(names, ", "), parcel.ErrInvalid)
+		}
+	}
 	for _, s := range spec.Settings {
-		names = append(names, s.Name)
 		if s.Default != "" {
 			out[s.Name] = s.Default
 		}
@@ -31,11 +46,6 @@ func settingsOf(spec *carriers.Spec, a *config.Account) (map[string]string, erro
 		if s.Required && out[s.Name] == "" {
 			return nil, fmt.Errorf("account %s: setting %s is missing (%s); give %s, %s_env or %s_file below its settings: %w",
 				a, s.Name, s.Doc, s.Name, s.Name, s.Name, parcel.ErrInvalid)
-		}
-	}
-	for name := range a.Settings {
-		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("account %s: %s has no setting %q; it has %s: %w", a, spec.Name, name, strings.Join(names, ", "), parcel.ErrInvalid)
 		}
 	}
 	return out, nil
@@ -82,9 +92,10 @@ func (b binding) bind(a *config.Account) (carriers.Spec, carriers.Carrier, error
 }
 
 // accounts binds all accounts of the configuration. merchantID finds the owner
-// of an account by name.
+// of an account by name. All mistakes of the file are told at once.
 func (b binding) accounts(file *config.File, merchantID func(name string) (string, error)) ([]ingest.Account, error) {
 	out := make([]ingest.Account, 0, len(file.Accounts))
+	var faults []error
 	for i := range file.Accounts {
 		bound, err := b.account(&file.Accounts[i], merchantID)
 		if errors.Is(err, errNotTaken) {
@@ -93,11 +104,27 @@ func (b binding) accounts(file *config.File, merchantID func(name string) (strin
 			continue
 		}
 		if err != nil {
-			return nil, err
+			faults = append(faults, mistakeOf(file, &file.Accounts[i], err))
+			continue
 		}
 		out = append(out, bound)
 	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
 	return out, nil
+}
+
+// mistakeOf gives what is wrong with an account its place in the file, where it
+// is the file's fault: other errors, such as a database that does not answer,
+// are returned as they are.
+func mistakeOf(file *config.File, a *config.Account, err error) error {
+	if a.Line == 0 || !errors.Is(err, parcel.ErrInvalid) && !errors.Is(err, parcel.ErrNotFound) {
+		return err
+	}
+	// The place says what kind of mistake it is.
+	text := strings.TrimSuffix(oneLine(err), ": "+parcel.ErrInvalid.Error())
+	return &config.Problem{Path: file.Path, Line: a.Line, Text: text}
 }
 
 // account binds one account.

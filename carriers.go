@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -120,7 +121,11 @@ func writeCarriers(con *console, all []carrierAbout, declared, asJSON bool) erro
 		if accounts == "" {
 			accounts = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s%s\n", a.Name, a.Title, strings.Join(stages, " "), strings.Join(a.Ways, " "), a.Batch, accounts, from(a))
+		batch := "-" // of a carrier that is not asked
+		if a.Batch > 0 {
+			batch = strconv.Itoa(a.Batch)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s%s\n", a.Name, a.Title, strings.Join(stages, " "), strings.Join(a.Ways, " "), batch, accounts, from(a))
 	}
 	return w.Flush()
 }
@@ -138,8 +143,11 @@ func identifyNumber(con *console, cat *catalog, number string, way identify.Cont
 	normal := parcel.NormalizeNumber(number)
 	for _, c := range []parcel.Country{way.Origin, way.Destination} {
 		if c != "" && !c.Valid() {
-			return fmt.Errorf("%q is not an ISO 3166-1 alpha-2 code such as CN, RU or BR: %w", c, parcel.ErrInvalid)
+			return badUsage("%q is not an ISO 3166-1 alpha-2 code such as CN, RU or BR", c)
 		}
+	}
+	if strings.TrimSpace(number) == "" {
+		return badUsage("a tracking number is needed, such as RB518204475CN")
 	}
 	found := identify.IdentifyFor(normal, way)
 	if asJSON {
@@ -173,6 +181,17 @@ func tryAccount(ctx context.Context, con *console, file *config.File, log *slog.
 	i := slices.IndexFunc(file.Accounts, func(a config.Account) bool {
 		return a.Carrier == carrier && (account == "" || a.Name == account)
 	})
+	if i < 0 && account != "" {
+		var names []string
+		for _, a := range file.Accounts {
+			if a.Carrier == carrier {
+				names = append(names, a.Name)
+			}
+		}
+		if len(names) > 0 {
+			return fmt.Errorf("%s has no account %q; it has %s", carrier, account, strings.Join(names, ", "))
+		}
+	}
 	if i < 0 {
 		return fmt.Errorf("no account of %s is configured; add one below accounts: in the file that --config names (settings: milepost carriers list --json): %w", carrier, carriers.ErrNoAccount)
 	}
@@ -180,7 +199,7 @@ func tryAccount(ctx context.Context, con *console, file *config.File, log *slog.
 	b := binding{catalog: cat, http: newHTTPClient(), wall: con.wall, log: log}
 	spec, c, err := b.bind(a)
 	if err != nil {
-		return err
+		return mistakeOf(file, a, err)
 	}
 	con.printf("account %s: settings are complete\n", a)
 	fetcher, ok := c.(carriers.Fetcher)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/milepost-gateway/milepost/carriers"
 	"github.com/milepost-gateway/milepost/internal/config"
+	"github.com/milepost-gateway/milepost/parcel"
 	"github.com/milepost-gateway/milepost/storage"
 )
 
@@ -119,7 +120,8 @@ func (x *examination) accounts(file *config.File, cat *catalog, con *console, lo
 		a := &file.Accounts[i]
 		spec, c, err := b.bind(a)
 		if err != nil {
-			x.sick("account "+a.String(), "%s:%d: %v", file.Path, a.Line, err)
+			text := strings.TrimPrefix(strings.TrimSuffix(oneLine(err), ": "+parcel.ErrInvalid.Error()), "account "+a.String()+": ")
+			x.sick("account "+a.String(), "%s:%d: %s", file.Path, a.Line, text)
 			continue
 		}
 		_, pushes := c.(carriers.Verifier)

@@ -100,9 +100,12 @@ func run(ctx context.Context, args []string, con *console) (code int) {
 		con.note("milepost: %v", err)
 		return exitFault
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		// Somebody who types only the name wants to know what there is.
 		args = []string{"--help"}
+	case len(args) == 1 && args[0] == "--version":
+		args = []string{"version"} // as everywhere else
 	}
 	chosen, err := parser.Parse(args)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/milepost-gateway/milepost/parcel"
@@ -74,7 +75,7 @@ func Lookup(name string) (Spec, error) {
 	defer registry.RUnlock()
 	s, ok := registry.specs[name]
 	if !ok {
-		return Spec{}, fmt.Errorf("carrier %q (known: %v): %w", name, slices.Sorted(maps.Keys(registry.specs)), parcel.ErrNotFound)
+		return Spec{}, fmt.Errorf("carrier %q (known: %s): %w", name, strings.Join(slices.Sorted(maps.Keys(registry.specs)), ", "), parcel.ErrNotFound)
 	}
 	return s, nil
 }

@@ -88,7 +88,7 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("got %q, %v", s.Name, err)
 	}
 	_, err = carriers.Lookup("test-c")
-	if !errors.Is(err, parcel.ErrNotFound) || !strings.Contains(err.Error(), "17test test-a test-b") {
+	if !errors.Is(err, parcel.ErrNotFound) || !strings.Contains(err.Error(), "17test, test-a, test-b") {
 		t.Errorf("got %v, want ErrNotFound that names those there are", err)
 	}
 	var names []string

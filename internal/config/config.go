@@ -250,6 +250,15 @@ func (l *loader) accounts(section entry) []Account {
 	return accounts
 }
 
+// accountKeys are the keys that an account may have.
+func accountKeys() []string {
+	return []string{"base_url", "carrier", "endpoint", "merchant", "name", "quota", "settings"}
+}
+
+// IsAccountKey tells whether an account has a key of this name, so that one that
+// was written among its settings by mistake can be told from a misspelling.
+func IsAccountKey(name string) bool { return slices.Contains(accountKeys(), name) }
+
 func (l *loader) account(item value) (Account, bool) {
 	a := Account{Name: DefaultAccountName, Settings: Settings{}, Line: item.line}
 	if item.kind != section {
@@ -261,7 +270,7 @@ func (l *loader) account(item value) (Account, bool) {
 		"carrier": &a.Carrier, "name": &a.Name, "merchant": &a.Merchant,
 		"base_url": &a.BaseURL, "endpoint": &a.Endpoint,
 	}
-	known := []string{"base_url", "carrier", "endpoint", "merchant", "name", "quota", "settings"}
+	known := accountKeys()
 	for _, e := range item.entries {
 		key := strings.ReplaceAll(e.key, "-", "_")
 		to, isText := texts[key]

@@ -67,7 +67,7 @@ func spec() carriers.Spec {
 		},
 		Kinds: []carriers.PayloadKind{
 			{Name: kindTrack, Source: parcel.SourcePoll, Doc: "answer of Track Items for one or more ids", Sniff: func(b []byte) bool {
-				return carrierkit.SniffJSON(b, "tracking_results")
+				return carrierkit.SniffJSON(b, "tracking_results") || carrierkit.SniffJSON(b, "errors")
 			}},
 		},
 		Codes: carrierkit.MustTable(codesCSV),

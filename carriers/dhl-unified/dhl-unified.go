@@ -80,10 +80,10 @@ func spec() carriers.Spec {
 		},
 		Kinds: []carriers.PayloadKind{
 			{Name: kindPush, Source: parcel.SourceWebhook, Doc: "shipments of a subscription", Sniff: func(b []byte) bool {
-				return carrierkit.SniffJSON(b, "scope", "shipments")
+				return carrierkit.SniffJSON(b, "scope")
 			}},
 			{Name: kindTrack, Source: parcel.SourcePoll, Doc: "answer of Shipment Tracking", Sniff: func(b []byte) bool {
-				return carrierkit.SniffJSON(b, "shipments")
+				return carrierkit.SniffJSON(b, "shipments") || carrierkit.SniffJSON(b, "title", "detail")
 			}},
 		},
 		Codes: carrierkit.MustTable(codesCSV),

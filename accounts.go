@@ -122,9 +122,17 @@ func mistakeOf(file *config.File, a *config.Account, err error) error {
 	if a.Line == 0 || !errors.Is(err, parcel.ErrInvalid) && !errors.Is(err, parcel.ErrNotFound) {
 		return err
 	}
-	// The place says what kind of mistake it is.
-	text := strings.TrimSuffix(oneLine(err), ": "+parcel.ErrInvalid.Error())
-	return &config.Problem{Path: file.Path, Line: a.Line, Text: text}
+	return &config.Problem{Path: file.Path, Line: a.Line, Text: plain(err)}
+}
+
+// plain is an error in one line without its kind, which the place in a file
+// says already.
+func plain(err error) string {
+	text := oneLine(err)
+	for _, kind := range []error{parcel.ErrInvalid, parcel.ErrNotFound} {
+		text = strings.TrimSuffix(text, ": "+kind.Error())
+	}
+	return text
 }
 
 // account binds one account.

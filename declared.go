@@ -105,7 +105,7 @@ func (c *catalog) lookup(name string) (carriers.Spec, error) {
 	for _, s := range c.all() {
 		known = append(known, s.Name)
 	}
-	err = fmt.Errorf("carrier %q (known: %s): %w", name, strings.Join(known, ", "), parcel.ErrNotFound)
+	err = fmt.Errorf("there is no carrier %q (known: %s): %w", name, strings.Join(known, ", "), parcel.ErrNotFound)
 	if faults := c.faults(); len(faults) > 0 {
 		err = fmt.Errorf("%w; %d of --carriers-dir were not taken, see milepost carriers list: %w", err, len(faults), errNotTaken)
 	}

@@ -32,7 +32,12 @@ type finding struct {
 }
 
 // examination gathers findings.
-type examination struct{ findings []finding }
+type examination struct {
+	findings []finding
+	// strangers are merchants that accounts name and the store does not know,
+	// with what to do about it; empty where there is no store to ask.
+	strangers map[string]error
+}
 
 func (x *examination) well(what, format string, args ...any) {
 	x.findings = append(x.findings, finding{what, fmt.Sprintf(format, args...), false})
@@ -49,7 +54,7 @@ func doctor(ctx context.Context, con *console, log *slog.Logger, file *config.Fi
 		x.well("configuration", "%s is in order", file.Path)
 	}
 	x.clock(con.wall.Now())
-	x.store(ctx, c.Store)
+	x.store(ctx, c.Store, file)
 	x.accounts(file, cat, con, log)
 	x.drops(file, cat, con, log)
 	x.descriptions(cat)
@@ -83,7 +88,7 @@ func (x *examination) clock(now time.Time) {
 	x.well("clock", "%s", now.Format(time.RFC3339))
 }
 
-func (x *examination) store(ctx context.Context, url string) {
+func (x *examination) store(ctx context.Context, url string, file *config.File) {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
 	if path, is := strings.CutPrefix(url, "sqlite:"); is && path != ":memory:" {
@@ -111,7 +116,21 @@ func (x *examination) store(ctx context.Context, url string) {
 		x.sick("schema", "the database answers, but its tables are not this version's: run milepost migrate (%v)", err)
 	} else {
 		x.well("store", "%s answers; its log stands at %d", s.Dialect(), head)
+		x.strangers = strangersOf(file, merchantIDs(ctx, s))
 	}
+}
+
+// strangersOf finds the merchants of accounts that are not there.
+func strangersOf(file *config.File, merchantID func(string) (string, error)) map[string]error {
+	out := map[string]error{}
+	for i := range file.Accounts {
+		if name := file.Accounts[i].Merchant; name != "" {
+			if _, err := merchantID(name); errors.Is(err, parcel.ErrNotFound) {
+				out[name] = err
+			}
+		}
+	}
+	return out
 }
 
 func (x *examination) accounts(file *config.File, cat *catalog, con *console, log *slog.Logger) {
@@ -119,9 +138,11 @@ func (x *examination) accounts(file *config.File, cat *catalog, con *console, lo
 	for i := range file.Accounts {
 		a := &file.Accounts[i]
 		spec, c, err := b.bind(a)
+		if err == nil {
+			err = x.strangers[a.Merchant]
+		}
 		if err != nil {
-			text := strings.TrimPrefix(strings.TrimSuffix(oneLine(err), ": "+parcel.ErrInvalid.Error()), "account "+a.String()+": ")
-			x.sick("account "+a.String(), "%s:%d: %s", file.Path, a.Line, text)
+			x.sick("account "+a.String(), "%s:%d: %s", file.Path, a.Line, strings.TrimPrefix(plain(err), "account "+a.String()+": "))
 			continue
 		}
 		_, pushes := c.(carriers.Verifier)

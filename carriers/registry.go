@@ -75,7 +75,7 @@ func Lookup(name string) (Spec, error) {
 	defer registry.RUnlock()
 	s, ok := registry.specs[name]
 	if !ok {
-		return Spec{}, fmt.Errorf("carrier %q (known: %s): %w", name, strings.Join(slices.Sorted(maps.Keys(registry.specs)), ", "), parcel.ErrNotFound)
+		return Spec{}, fmt.Errorf("there is no carrier %q (known: %s): %w", name, strings.Join(slices.Sorted(maps.Keys(registry.specs)), ", "), parcel.ErrNotFound)
 	}
 	return s, nil
 }

@@ -118,6 +118,7 @@ func (l *loader) drop(item value, accounts []Account) (Drop, bool) {
 	}
 	lines := map[string]int{}
 	var secrets []entry
+	named := false // credentials, be they right or wrong
 	for _, e := range item.entries {
 		key := strings.ReplaceAll(e.key, "-", "_")
 		stem, _, _ := strings.Cut(strings.ReplaceAll(key, "_env", "_file"), "_file")
@@ -125,6 +126,7 @@ func (l *loader) drop(item value, accounts []Account) (Drop, bool) {
 		switch {
 		case stem == "password" || stem == "private_key" || stem == "passphrase":
 			e.key = key
+			named = named || stem != "passphrase"
 			if key == stem {
 				l.add(e.line, "%s stands in the file for anyone to read; give %s_env or %s_file", e.key, stem, stem)
 				continue
@@ -145,7 +147,7 @@ func (l *loader) drop(item value, accounts []Account) (Drop, bool) {
 		}
 		return item.line
 	}
-	l.dropPlace(&d, at)
+	l.dropPlace(&d, at, named)
 	l.dropAccount(&d, at, accounts)
 	if every != "" {
 		var err error
@@ -178,8 +180,9 @@ func (l *loader) drop(item value, accounts []Account) (Drop, bool) {
 	return d, len(l.all)+l.more == before
 }
 
-// dropPlace checks where the files lie.
-func (l *loader) dropPlace(d *Drop, at func(string) int) {
+// dropPlace checks where the files lie. Credentials that were named and are not
+// there have been told already.
+func (l *loader) dropPlace(d *Drop, at func(string) int, named bool) {
 	switch {
 	case d.Folder == "" && d.SFTP == "":
 		l.add(d.Line, "the drop names no place; give folder or sftp")
@@ -207,7 +210,7 @@ func (l *loader) dropPlace(d *Drop, at func(string) int) {
 		if d.HostKey == "" {
 			l.add(d.Line, "host_key is missing: without it nobody knows who answers at %s; ssh-keyscan %s shows it, and the carrier confirms it", u.Host, u.Hostname())
 		}
-		if d.Secrets["password"] == "" && d.Secrets["private_key"] == "" {
+		if !named {
 			l.add(d.Line, "give password_env, password_file, private_key_env or private_key_file")
 		}
 	}

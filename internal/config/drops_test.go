@@ -62,6 +62,27 @@ func TestDrops(t *testing.T) {
 	}
 }
 
+// TestSecretsOfDropsAreMissedOnce: who names a password that is not there is
+// not asked to name one.
+func TestSecretsOfDropsAreMissedOnce(t *testing.T) {
+	const place = "  - carrier: dpd-sftp\n    sftp: sftp://dpd@ftp.example/out\n    host_key: k\n"
+	for _, tt := range []struct{ name, secret, want string }{
+		{"variable", "password_env: NOT_SET", "/etc/milepost/milepost.yaml:9: setting password: the environment has no NOT_SET"},
+		{"in the file", "password: hunter-7", "/etc/milepost/milepost.yaml:9: password stands in the file for anyone to read; give password_env or password_file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := loadDrops(place + "    " + tt.secret + "\n")
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("got %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+	// A passphrase alone opens nothing.
+	if _, err := loadDrops(place + "    passphrase_env: NOT_SET\n"); err == nil || !strings.Contains(err.Error(), ":6: give password_env") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestBadDrops(t *testing.T) {
 	const good = "  - carrier: dpd-sftp\n    folder: inbox\n"
 	const sftp = "  - carrier: dpd-sftp\n    sftp: sftp://dpd@ftp.example/out\n    host_key: k\n    password_env: DPD_PASSWORD\n"

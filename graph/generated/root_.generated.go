@@ -1783,7 +1783,7 @@ enum UserErrorCode {
   CARRIER_NOT_CONFIGURED
   "The check digit does not fit. A warning: some carriers issue such numbers."
   CHECK_DIGIT
-  "The same thing stands in the input twice."
+  "The same thing stands twice: earlier in the input, or in another shipment that has the number too. Also a warning that a number may be of several carriers, with the one it was taken for."
   DUPLICATE
 }
 

@@ -28,6 +28,10 @@ type Payload struct {
 	// Carrier is the adapter's name; Account the carrier account that it came
 	// through.
 	Carrier, Account string
+	// Owner is the merchant whose own account that was; empty for the
+	// deployment's. Ingest fills it in: what one merchant's credentials bring is
+	// that merchant's for good, also when the account is gone.
+	Owner string
 	// Kind is the adapter's own name for this form of payload ("track",
 	// "ticket", "push"): Decode reads it first.
 	Kind string

@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	payloadColumns = "p.id, p.carrier, p.account, p.kind, p.source, p.content_type, p.numbers, p.received_at, p.size, p.body"
-	payloadCols    = "id text, carrier text, account text, kind text, source text, content_type text, digest bytea, size bigint, numbers text, received_at bigint, body bytea"
-	insertPayloads = `INSERT INTO payloads (id, carrier, account, kind, source, content_type, digest, size, numbers, received_at, body)
+	payloadColumns = "p.id, p.carrier, p.account, p.owner, p.kind, p.source, p.content_type, p.numbers, p.received_at, p.size, p.body"
+	payloadCols    = "id text, carrier text, account text, owner text, kind text, source text, content_type text, digest bytea, size bigint, numbers text, received_at bigint, body bytea"
+	insertPayloads = `INSERT INTO payloads (id, carrier, account, owner, kind, source, content_type, digest, size, numbers, received_at, body)
 SELECT * FROM {rows} WHERE true ON CONFLICT DO NOTHING`
-	payloadIDs = `SELECT p.id, p.carrier, p.account, p.kind, p.digest FROM payloads p
-WHERE (p.carrier, p.account, p.kind, p.digest) IN (SELECT v.carrier, v.account, v.kind, v.digest FROM {rows})`
+	payloadIDs = `SELECT p.id, p.carrier, p.account, p.owner, p.kind, p.digest FROM payloads p
+WHERE (p.carrier, p.account, p.owner, p.kind, p.digest) IN (SELECT v.carrier, v.account, v.owner, v.kind, v.digest FROM {rows})`
 	spokenOf = `SELECT v.carrier, v.number FROM {rows}
 WHERE EXISTS (SELECT 1 FROM payload_numbers pn WHERE pn.carrier = v.carrier AND pn.number = v.number)`
 	insertPayloadNumbers = `INSERT INTO payload_numbers (carrier, number, payload_id) SELECT * FROM {rows} WHERE true ON CONFLICT DO NOTHING`
@@ -65,8 +65,8 @@ func payloadDigest(p *parcel.Payload) [sha256.Size]byte {
 }
 
 type payloadKey struct {
-	carrier, account, kind string
-	digest                 [sha256.Size]byte
+	carrier, account, owner, kind string
+	digest                        [sha256.Size]byte
 }
 
 // PutPayloads keeps payloads, each with the id it has. The same bytes for the
@@ -83,7 +83,7 @@ func (tx *Tx) PutPayloads(ctx context.Context, payloads []parcel.Payload) ([]Kep
 		if p.ID == "" || p.Carrier == "" {
 			return nil, fmt.Errorf("storage: %s: payload %d without id or carrier: %w", op, i, parcel.ErrInvalid)
 		}
-		keys[i] = payloadKey{p.Carrier, p.Account, p.Kind, payloadDigest(p)}
+		keys[i] = payloadKey{p.Carrier, p.Account, p.Owner, p.Kind, payloadDigest(p)}
 		if _, twice := at[keys[i]]; !twice {
 			at[keys[i]] = i
 			order = append(order, i)
@@ -93,13 +93,13 @@ func (tx *Tx) PutPayloads(ctx context.Context, payloads []parcel.Payload) ([]Kep
 	// one order they cannot deadlock.
 	slices.SortFunc(order, func(a, b int) int {
 		x, y := keys[a], keys[b]
-		return cmp.Or(strings.Compare(x.carrier, y.carrier), strings.Compare(x.account, y.account), strings.Compare(x.kind, y.kind), slices.Compare(x.digest[:], y.digest[:]))
+		return cmp.Or(strings.Compare(x.carrier, y.carrier), strings.Compare(x.account, y.account), strings.Compare(x.owner, y.owner), strings.Compare(x.kind, y.kind), slices.Compare(x.digest[:], y.digest[:]))
 	})
 	_, err := tx.each(ctx, op, batch{payloadCols, insertPayloads}, len(order), func(i int, row []any) {
 		p := &payloads[order[i]]
 		k := &keys[order[i]]
 		for c, v := range [...]any{
-			p.ID, p.Carrier, p.Account, p.Kind, string(p.Source), column(p.ContentType), k.digest[:], int64(len(p.Body)),
+			p.ID, p.Carrier, p.Account, p.Owner, p.Kind, string(p.Source), column(p.ContentType), k.digest[:], int64(len(p.Body)),
 			jsonText(p.Numbers), micros(p.ReceivedAt), tx.s.zip.EncodeAll(p.Body, nil),
 		} {
 			row[c] = v
@@ -109,14 +109,14 @@ func (tx *Tx) PutPayloads(ctx context.Context, payloads []parcel.Payload) ([]Kep
 		return nil, err
 	}
 	ids := make(map[payloadKey]string, len(order))
-	err = tx.eachRow(ctx, op, batch{"carrier text, account text, kind text, digest bytea", payloadIDs}, len(order), func(i int, row []any) {
+	err = tx.eachRow(ctx, op, batch{"carrier text, account text, owner text, kind text, digest bytea", payloadIDs}, len(order), func(i int, row []any) {
 		k := &keys[order[i]]
-		row[0], row[1], row[2], row[3] = k.carrier, k.account, k.kind, k.digest[:]
+		row[0], row[1], row[2], row[3], row[4] = k.carrier, k.account, k.owner, k.kind, k.digest[:]
 	}, func(rows *sql.Rows) error {
 		var k payloadKey
 		var id string
 		var digest sql.RawBytes
-		if err := rows.Scan(&id, &k.carrier, &k.account, &k.kind, &digest); err != nil {
+		if err := rows.Scan(&id, &k.carrier, &k.account, &k.owner, &k.kind, &digest); err != nil {
 			return err
 		}
 		copy(k.digest[:], digest)
@@ -173,7 +173,7 @@ func (c session) payloads(ctx context.Context, op, text string, each func(parcel
 	return c.query(ctx, op, text, func(rows *sql.Rows) error {
 		var p parcel.Payload
 		var received, size int64
-		if err := rows.Scan(&p.ID, &p.Carrier, &p.Account, &p.Kind, &p.Source, &p.ContentType, &numbers, &received, &size, &body); err != nil {
+		if err := rows.Scan(&p.ID, &p.Carrier, &p.Account, &p.Owner, &p.Kind, &p.Source, &p.ContentType, &numbers, &received, &size, &body); err != nil {
 			return err
 		}
 		p.ReceivedAt = instant(received)

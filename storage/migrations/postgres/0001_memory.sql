@@ -35,6 +35,7 @@ CREATE TABLE payloads (
     id           text COLLATE "C" NOT NULL PRIMARY KEY,
     carrier      text COLLATE "C" NOT NULL,
     account      text COLLATE "C" NOT NULL,
+    owner        text COLLATE "C" NOT NULL, -- the merchant through whose own account it came; empty for the deployment's
     kind         text COLLATE "C" NOT NULL,
     source       text COLLATE "C" NOT NULL,
     content_type text COLLATE "C" NOT NULL,
@@ -43,7 +44,7 @@ CREATE TABLE payloads (
     numbers      text COLLATE "C" NOT NULL, -- asked for, JSON
     received_at  bigint NOT NULL,
     body         bytea NOT NULL, -- zstd
-    UNIQUE (carrier, account, kind, digest)
+    UNIQUE (carrier, account, owner, kind, digest)
 );
 CREATE INDEX payloads_carrier ON payloads (carrier, id);
 

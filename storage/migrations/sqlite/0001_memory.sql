@@ -35,6 +35,7 @@ CREATE TABLE payloads (
     id           TEXT NOT NULL PRIMARY KEY,
     carrier      TEXT NOT NULL,
     account      TEXT NOT NULL,
+    owner        TEXT NOT NULL, -- the merchant through whose own account it came; empty for the deployment's
     kind         TEXT NOT NULL,
     source       TEXT NOT NULL,
     content_type TEXT NOT NULL,
@@ -43,7 +44,7 @@ CREATE TABLE payloads (
     numbers      TEXT NOT NULL, -- asked for, JSON
     received_at  INTEGER NOT NULL,
     body         BLOB NOT NULL, -- zstd
-    UNIQUE (carrier, account, kind, digest)
+    UNIQUE (carrier, account, owner, kind, digest)
 ) STRICT;
 CREATE INDEX payloads_carrier ON payloads (carrier, id);
 

@@ -88,6 +88,9 @@ func (g *Ingest) decode(p parcel.Payload, via *lane) (parcel.Reading, error) {
 		a := &r.Aliases[i]
 		a.Number, a.Other = parcel.NormalizeNumber(a.Number), parcel.NormalizeNumber(a.Other)
 	}
+	if bad := bound(&r, p.Carrier); bad != nil {
+		err = errors.Join(err, bad)
+	}
 	return r, err
 }
 
@@ -117,8 +120,9 @@ func (g *Ingest) reader(carrier, account string) *lane {
 	return nil
 }
 
-// ownerOf is the merchant whose account a payload came through; empty for the
-// deployment's. What one merchant's credentials bring is for that merchant.
+// ownerOf is the merchant whose account a payload comes through; empty for the
+// deployment's. What one merchant's credentials bring is for that merchant, and
+// is kept with the payload: a payload that was kept names its owner itself.
 func (g *Ingest) ownerOf(p parcel.Payload) string {
 	return g.roster.Load().owners[accountKey{p.Carrier, p.Account}]
 }
@@ -159,16 +163,18 @@ func (g *Ingest) payloadTask(p parcel.Payload, via *lane) (*payloadTask, error) 
 		p.Source = parcel.SourcePoll
 	}
 	t := &payloadTask{g: g, payload: p}
-	if via != nil {
-		t.owner = via.account.MerchantID
-	} else {
-		t.owner = g.ownerOf(p)
+	switch {
+	case via != nil:
+		t.payload.Owner = via.account.MerchantID
+	case p.Owner == "":
+		t.payload.Owner = g.ownerOf(p)
 	}
+	t.owner = t.payload.Owner
 	t.reading, t.problem = g.decode(p, via)
 	seen := map[parcel.NumberKey]struct{}{}
 	note := func(list *[]parcel.NumberKey, carrier, number string) {
 		k := parcel.NumberKey{Carrier: carrier, Number: number}
-		if _, again := seen[k]; !again && carrier != "" && number != "" {
+		if _, again := seen[k]; !again && isName(carrier) && isNumber(number) {
 			seen[k] = struct{}{}
 			*list = append(*list, k)
 		}
@@ -195,6 +201,8 @@ func (g *Ingest) payloadTask(p parcel.Payload, via *lane) (*payloadTask, error) 
 		}
 	}
 	for _, a := range t.reading.Aliases {
+		// A word about the name alone is one about the parcel.
+		note(&t.beside, p.Carrier, a.Number)
 		k := aliasKey(p.Carrier, a)
 		note(&t.next, k.Carrier, k.Number)
 	}
@@ -222,11 +230,19 @@ func (t *payloadTask) apply(u *unit) error {
 	t.receipt = Receipt{PayloadID: kept.ID, Fresh: kept.Fresh, Reading: t.reading, Problem: t.problem}
 	from := &source{owner: t.owner, kind: t.payload.Source, payloadID: kept.ID, received: t.payload.ReceivedAt}
 	told := map[parcel.NumberKey][]parcel.Observation{}
+	ahead := 0
 	for i := range t.reading.Observations {
 		o := &t.reading.Observations[i]
+		if u.ahead(o) {
+			ahead++
+			continue
+		}
 		t.receipt.Events += u.tell(*o, from)
 		key := parcel.NumberKey{Carrier: o.Carrier, Number: o.Number}
 		told[key] = append(told[key], *o)
+	}
+	if ahead > 0 {
+		u.g.log.Warn("events that lie in the future are not told; they stay in the payload", "carrier", t.payload.Carrier, "payload", kept.ID, "events", ahead)
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(told), parcel.NumberKey.Compare) {
 		u.weigh(key, told[key], from)

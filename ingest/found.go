@@ -91,7 +91,7 @@ func (u *unit) holds(key parcel.NumberKey, shipmentID string) bool {
 func (u *unit) note(t *touched, key, from parcel.NumberKey, rule parcel.FoundRule) {
 	if slices.ContainsFunc(t.now.Found, func(n parcel.FoundNumber) bool {
 		return n.Carrier == key.Carrier && n.Number == key.Number && n.Rule == rule
-	}) {
+	}) || len(t.now.Found) >= maxFound {
 		return
 	}
 	t.now.Found = append(slices.Clone(t.now.Found), parcel.FoundNumber{
@@ -360,6 +360,30 @@ func earliestOf(s *parcel.Shipment) time.Time {
 		}
 	}
 	return s.RegisteredAt.Add(-beforeSold)
+}
+
+// nextSince is from when on a number that was named for a parcel tells of it:
+// what its carrier knows from before the parcel was sent is of an earlier use.
+func (t *touched) nextSince(number string) time.Time {
+	first := t.now.RegisteredAt
+	sooner := func(m parcel.Moment) {
+		if at := m.Earliest(); !m.IsZero() && at.Before(first) {
+			first = at
+		}
+	}
+	for i := range t.now.Journey.Events {
+		if e := &t.now.Journey.Events[i]; e.Retracted == nil {
+			sooner(e.Occurred)
+		}
+	}
+	for i := range t.rows {
+		sooner(t.rows[i].Occurred)
+	}
+	since := useSince(number, t.now.RegisteredAt)
+	if first = first.Add(-beforeFirst).Truncate(time.Microsecond); first.After(since) {
+		return first
+	}
+	return since
 }
 
 // endsAt tells whether a code is one of the country of destination.

@@ -123,6 +123,9 @@ func (g *Ingest) tellReport(u *unit, merchantID string, r *parcel.Report) parcel
 	if p := tooOld(u.shipments[id].now, &r.Observation); p != nil {
 		return parcel.Reported{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{p}}
 	}
+	if u.shipments[id].full() {
+		return parcel.Reported{Outcome: parcel.WriteRefused, Problems: []*parcel.InputError{parcel.Invalidf(parcel.FaultTooMany, "shipment", "%d events are known of the shipment; at most as many are taken", maxTold)}}
+	}
 	o := completeReport(r)
 	out := parcel.Reported{Outcome: parcel.WriteUnchanged, ShipmentID: id, EventID: EventID(id, o.Key())}
 	if u.tellShipment(id, o, parcel.SourceReport, "", u.now) {

@@ -54,6 +54,10 @@ type touched struct {
 	// thing twice writes it once.
 	told  map[[2]string]struct{}
 	facts bool // facts changed
+	// stored is one more than the number of tellings in before, 0 if not counted
+	// yet; warned tells that the log heard of a full shipment.
+	stored int
+	warned bool
 	// final shipments are not asked for: a file was all there is.
 	final bool
 	// folded counts the rows, and found the numbers, that now.Journey is made
@@ -85,6 +89,8 @@ type unit struct {
 	lateNumbers     []parcel.NumberKey // got a holder in this batch
 	released        []parcel.NumberKey // asked for, and landed
 	unmapped        map[[3]string]parcel.Unmapped
+	readings        map[string]parcel.Reading // of kept payloads, by id
+	readRoom        int
 	gaps            []gap                         // silences that ended
 	lags            []lag                         // how long scans took to come to us
 	turned          map[parcel.NumberKey]struct{} // another account asks for it at once
@@ -358,6 +364,13 @@ func (u *unit) append(t *touched, e parcel.Event) bool {
 	if _, again := t.told[k]; again || (t.before != nil && t.before.Journey.Tells(e.EventKey, e.EventDigest)) {
 		return false
 	}
+	if e.Source != parcel.SourceReport && t.full() {
+		if !t.warned {
+			t.warned = true
+			u.g.log.Warn("a shipment's log is full: what carriers tell of it further stays in the payloads", "shipment", t.now.ID, "carrier", e.Carrier, "number", e.Number, "payload", e.PayloadID, "rows", maxTold)
+		}
+		return false
+	}
 	t.told[k] = struct{}{}
 	t.rows = append(t.rows, e)
 	u.countUnmapped(&e)
@@ -615,14 +628,14 @@ func (u *unit) readKept(key parcel.NumberKey) error {
 		return err
 	}
 	for _, p := range kept {
-		r, err := u.g.decode(p, nil)
+		r, err := u.read(&p)
 		if err != nil {
 			u.g.log.Warn("kept payload cannot be read", "carrier", p.Carrier, "payload", p.ID, "error", err)
 		}
-		from := &source{owner: u.g.ownerOf(p), kind: p.Source, payloadID: p.ID, received: p.ReceivedAt}
+		from := &source{owner: p.Owner, kind: p.Source, payloadID: p.ID, received: p.ReceivedAt}
 		var told []parcel.Observation
 		for i := range r.Observations {
-			if o := &r.Observations[i]; o.Number == key.Number && (o.Carrier == key.Carrier || o.Teller == key.Carrier) {
+			if o := &r.Observations[i]; o.Number == key.Number && (o.Carrier == key.Carrier || o.Teller == key.Carrier) && !u.ahead(o) {
 				u.tellHolders(key, *o, from)
 				told = append(told, *o)
 			}
@@ -686,8 +699,19 @@ func (u *unit) followNamed() error {
 	if err := u.holdLate(keys); err != nil {
 		return err
 	}
+	room := map[*touched]int{}
 	for _, f := range all {
-		u.hold(f.key, parcel.Holder{MerchantID: f.t.now.MerchantID, ShipmentID: f.t.now.ID, Since: useSince(f.key.Number, f.t.now.RegisteredAt), Rule: f.rule})
+		if !u.holds(f.key, f.t.now.ID) {
+			left, counted := room[f.t]
+			if !counted {
+				left = maxFound - f.t.names()
+			}
+			if room[f.t] = left - 1; left <= 0 {
+				u.g.log.Warn("a shipment has more names than a parcel has; this one is not followed", "shipment", f.t.now.ID, "carrier", f.key.Carrier, "number", f.key.Number, "names", maxFound)
+				continue
+			}
+		}
+		u.hold(f.key, parcel.Holder{MerchantID: f.t.now.MerchantID, ShipmentID: f.t.now.ID, Since: f.t.nextSince(f.key.Number), Rule: f.rule})
 	}
 	return nil
 }

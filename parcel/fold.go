@@ -430,6 +430,10 @@ func (f *folder) former(d *DeclaredLeg) []string {
 	return out
 }
 
+// maxLegsNamed bounds the legs of a journey to which events may add by naming
+// numbers: who names more is in a loop.
+const maxLegsNamed = 64
+
 // named adds the legs whose carrier or number an event told, unless they are
 // known already.
 func (f *folder) named(legs *[]Leg, add func(legID, LegOrigin) int, found map[legID]int) {
@@ -439,7 +443,7 @@ func (f *folder) named(legs *[]Leg, add func(legID, LegOrigin) int, found map[le
 			continue
 		}
 		for t := range e.Each() {
-			if t.NextNumber != "" {
+			if t.NextNumber != "" && len(*legs) < maxLegsNamed {
 				f.nameLeg(legs, add, found, i, t)
 			}
 		}

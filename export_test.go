@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/milepost-gateway/milepost/graph"
 	"github.com/milepost-gateway/milepost/storage"
 	"github.com/milepost-gateway/milepost/storage/storagetest"
 )
@@ -129,6 +131,35 @@ func TestExportKilled(t *testing.T) {
 			}
 			if want := exportedAll(t, "--store", store); string(got) != want {
 				t.Errorf("%d lines, want %d", bytes.Count(got, []byte("\n")), strings.Count(want, "\n"))
+			}
+		})
+	}
+}
+
+// TestExportOvertaken: a log that is cut while it is read, between two pages, is
+// an end that tells, with the place at which what is kept begins.
+func TestExportOvertaken(t *testing.T) {
+	for name, at := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			seeded(t, at, "shop", 1, 400)
+			s := storagetest.Again(t, at, storage.Options{})
+			_, cursors, err := cursorsOf(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := &exporter{store: s, cursors: cursors, scope: storage.OfDeployment("test")}
+			given := 0
+			position, err := e.walk(t.Context(), 0, func(_ []byte, n int) error {
+				given += n
+				_, err := s.PruneChanges(t.Context(), storagetest.Epoch.AddDate(100, 0, 0), exportPage+50)
+				return err
+			})
+			var expired *graph.CursorExpired
+			if !errors.As(err, &expired) || given != exportPage || position != exportPage {
+				t.Fatalf("%d rows, to %d, %v", given, position, err)
+			}
+			if oldest, err := cursors.OpenPosition(expired.Oldest); err != nil || oldest != exportPage+50 {
+				t.Errorf("the oldest place is %d, %v", oldest, err)
 			}
 		})
 	}

@@ -2,10 +2,12 @@ package storage_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"testing"
 	"time"
 
+	"github.com/milepost-gateway/milepost/internal/clock"
 	"github.com/milepost-gateway/milepost/parcel"
 	"github.com/milepost-gateway/milepost/storage"
 	"github.com/milepost-gateway/milepost/storage/storagetest"
@@ -90,4 +92,31 @@ func TestListenAcrossAnOutage(t *testing.T) {
 	p.setDown(false)
 	until(t, rings, missed)
 	until(t, rings, log(t, beside, 1))
+}
+
+// TestListenThroughTermination: an administrator who ends the listener's
+// session costs nothing but a moment.
+func TestListenThroughTermination(t *testing.T) {
+	c := storagetest.Postgres(t)
+	rings := listen(t, c.Store)
+	until(t, rings, log(t, c.Store, 1))
+	admin, err := sql.Open("postgres", c.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	const listeners = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN %' AND pid <> pg_backend_pid()`
+	for range 3 {
+		// It may still be on its way back from the last time.
+		wall := clock.Wall()
+		for limit, ended := wall.Now().Add(20*time.Second), 0; ended == 0; {
+			if err := admin.QueryRowContext(t.Context(), listeners).Scan(&ended); err != nil {
+				t.Fatal(err)
+			}
+			if ended == 0 && wall.Now().After(limit) {
+				t.Fatal("nobody listens")
+			}
+		}
+		until(t, rings, log(t, c.Store, 2))
+	}
 }

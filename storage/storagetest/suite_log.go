@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -533,8 +534,9 @@ func testDuty(t *testing.T, s *storage.Store) {
 }
 
 // testLogOrder: many writers at once, and readers that page by cursor while
-// they write. No reader may miss a row or see one twice, and each writer's rows
-// come in its own order.
+// they write. No reader may miss a row or see one twice, each writer's rows come
+// in its own order, and whoever resumes behind any earlier place sees what was
+// there before, and all that came since.
 func testLogOrder(t *testing.T, s *storage.Store) {
 	const writers, rounds, readers = 8, 25, 3
 	m := merchant(t, s, "shop")
@@ -575,6 +577,41 @@ func testLogOrder(t *testing.T, s *storage.Store) {
 				}
 			}
 			return nil
+		})
+	}
+	for n := range readers {
+		reading.Go(func() error {
+			chance := rand.New(rand.NewPCG(uint64(n), 1))
+			var cursor int64
+			var read []string // row by row, from position 1
+			for {
+				finished := done.Load()
+				page, err := s.Changes(ctx, storage.OfMerchant(m), cursor, 1+chance.IntN(9), storage.ChangeFilter{})
+				if err != nil {
+					return err
+				}
+				for _, c := range page {
+					row := c.ShipmentID + " " + c.Rule
+					switch {
+					case c.Position != cursor+1:
+						return fmt.Errorf("position %d after %d: a hole, or a row twice", c.Position, cursor)
+					case c.Position > int64(len(read)):
+						read = append(read, row)
+					case read[c.Position-1] != row:
+						return fmt.Errorf("position %d was %s and is %s", c.Position, read[c.Position-1], row)
+					}
+					cursor = c.Position
+				}
+				if finished && len(page) == 0 {
+					if int64(len(read)) != total.Load() {
+						return fmt.Errorf("saw %d of %d after resuming", len(read), total.Load())
+					}
+					return nil
+				}
+				if chance.IntN(4) == 0 && !finished {
+					cursor = chance.Int64N(int64(len(read)) + 1)
+				}
+			}
 		})
 	}
 	for range readers {

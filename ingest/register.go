@@ -210,13 +210,10 @@ func (t *registerTask) tellHistory(u *unit, shipmentID string, r *registration) 
 }
 
 // How long before its registration a parcel may have been posted: events older
-// than that belong to an earlier parcel under the same number. UPU S10 numbers
-// rest for 12 months, others are used again after about 90 days of keeping.
+// than that belong to an earlier parcel under the same number.
 const (
 	sinceS10   = 365 * 24 * time.Hour
 	sinceOther = 180 * 24 * time.Hour
-	restS10    = 365 * 24 * time.Hour
-	restOther  = 90 * 24 * time.Hour
 )
 
 func useSince(number string, registered time.Time) time.Time {
@@ -224,14 +221,6 @@ func useSince(number string, registered time.Time) time.Time {
 		return registered.Add(-sinceS10)
 	}
 	return registered.Add(-sinceOther)
-}
-
-// restOf is how long a number rests after a journey before it is a new use.
-func restOf(number string) time.Duration {
-	if _, ok := parcel.ParseS10(number); ok {
-		return restS10
-	}
-	return restOther
 }
 
 // holdFor gives a declared number to its shipment. A number that another

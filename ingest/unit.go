@@ -222,7 +222,7 @@ func (u *unit) hold(key parcel.NumberKey, h parcel.Holder) (ended []*parcel.Ship
 			continue
 		}
 		at, over := endOf(t.now)
-		if !over || began.Sub(at) < restOf(key.Number) {
+		if !over || began.Sub(at) < parcel.RestOf(key.Number) {
 			continue
 		}
 		from := at.Add(time.Microsecond)
@@ -337,7 +337,7 @@ func (u *unit) tellHolders(key parcel.NumberKey, o parcel.Observation, p *source
 			continue
 		}
 		if t := u.shipments[h.ShipmentID]; t != nil {
-			if at, over := endOf(t.now); over && !goesOn(&t.now.Journey) && o.Occurred.At.Sub(at) >= restOf(o.Number) {
+			if at, over := endOf(t.now); over && !goesOn(&t.now.Journey) && o.Occurred.At.Sub(at) >= parcel.RestOf(o.Number) {
 				continue
 			}
 		}

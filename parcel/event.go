@@ -90,6 +90,9 @@ type TimelineEvent struct {
 	Tellings []Event
 	// Return tells whether it happened on the way back.
 	Return bool
+	// LaterUse marks an event of another parcel, which goes under a number that
+	// this one had: it counts for nothing here.
+	LaterUse bool
 }
 
 // sortInstant places a day without a clock inside its day: before the scans of

@@ -56,7 +56,7 @@ func (f *folder) order() {
 }
 
 // counts tells whether an event takes part in anything derived.
-func (e *TimelineEvent) counts() bool { return e.Retracted == nil && !e.Retracts }
+func (e *TimelineEvent) counts() bool { return e.Retracted == nil && !e.Retracts && !e.LaterUse }
 
 // retract marks the tellings that a carrier took back. Its "disregard the
 // previous" takes back the latest earlier event, by wall clock, of the same
@@ -135,7 +135,7 @@ func (f *folder) end() {
 		if i >= f.returnFrom {
 			e.Return = true
 		}
-		if !e.counts() {
+		if e.LaterUse = f.ofLaterUse(e); !e.counts() {
 			continue
 		}
 		switch code := e.Read; {
@@ -167,6 +167,17 @@ func (f *folder) end() {
 			set(beforeLoss, beforeLossEvent)
 		}
 	}
+}
+
+// ofLaterUse tells whether an event comes so long after the end of the journey
+// that its number has been given to another parcel. A loss may be withdrawn at
+// any time, and a parcel that was turned round is on its way until the sender
+// has it.
+func (f *folder) ofLaterUse(e *TimelineEvent) bool {
+	if e.Number == "" || f.j.Outcome == "" || f.j.Outcome == OutcomeLost || f.returnFrom < len(f.j.Events) && len(f.back) == 0 {
+		return false
+	}
+	return e.Occurred.At.Sub(f.j.Events[f.j.OutcomeEvent].Occurred.At) >= RestOf(e.Number)
 }
 
 // backWithSender tells whether a delivery scan is one to the sender: said so,

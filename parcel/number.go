@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -270,3 +271,19 @@ func CheckUPS(number string) (valid, applicable bool) {
 
 func numberDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func numberLetter(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+// How long a number rests after a journey: UPU S10 numbers for 12 months, others
+// are used again after about 90 days of keeping.
+const (
+	restS10   = 365 * 24 * time.Hour
+	restOther = 90 * 24 * time.Hour
+)
+
+// RestOf is how long a number rests after a journey has ended before it may be
+// another parcel's.
+func RestOf(number string) time.Duration {
+	if _, ok := ParseS10(number); ok {
+		return restS10
+	}
+	return restOther
+}

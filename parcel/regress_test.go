@@ -283,3 +283,50 @@ func TestHealthIsNotStaleWhileLooksAreOnPlan(t *testing.T) {
 		}
 	}
 }
+
+// A number that goes to another parcel a year after the first was delivered: the
+// first journey is the same whether its delivery was known when the second began
+// or came to light long after.
+func TestScansOfALaterUseCountForNothing(t *testing.T) {
+	const day = 24.0
+	first := []scan{
+		{hour: 0, code: parcel.CodePickedUp, country: "CN", number: "RA123456785CN"},
+		{hour: 20 * day, code: parcel.CodeDestinationCountryArrived, country: "RU", number: "RA123456785CN"},
+		{hour: 30 * day, code: parcel.CodeDelivered, country: "RU", number: "RA123456785CN"},
+	}
+	second := []scan{
+		{hour: 430 * day, code: parcel.CodePickedUp, country: "CN", number: "RA123456785CN"},
+		{hour: 445 * day, code: parcel.CodeImportCustomsHeld, country: "RU", number: "RA123456785CN"},
+	}
+	s := shipment("CN", "RU")
+	alone := parcel.Fold(s, nil, rowsOf(first))
+
+	// The second parcel's scans come first, and before the delivery is known.
+	early := parcel.Fold(s, nil, rowsOf(append(first[:2:2], second...)))
+	if len(early.Exceptions) != 1 {
+		t.Fatalf("%d exceptions while nobody knows of the end, want 1", len(early.Exceptions))
+	}
+	late := parcel.Fold(s, &early, rowsOf(first[2:]))
+	if late.Outcome != alone.Outcome || late.Milestone != alone.Milestone || late.Latest != alone.Latest || len(late.Exceptions) != 0 || len(late.Legs) != len(alone.Legs) {
+		t.Errorf("outcome %s at %d, latest %d, %d exceptions, %d legs", late.Outcome, late.OutcomeEvent, late.Latest, len(late.Exceptions), len(late.Legs))
+	}
+	for i := range late.Events {
+		if e := &late.Events[i]; e.LaterUse != (i >= 3) {
+			t.Errorf("event %d, %s: later use %v", i, e.Code, e.LaterUse)
+		}
+	}
+	// What comes soon after the end is the parcel's own, and so is all that
+	// happens to one that is lost or on its way back.
+	for name, scans := range map[string][]scan{
+		"soon":      {first[0], first[2], {hour: 60 * day, code: parcel.CodeDamaged, country: "RU", number: "RA123456785CN"}},
+		"lost":      {first[0], {hour: 30 * day, code: parcel.CodeLost, number: "RA123456785CN"}, {hour: 430 * day, code: parcel.CodeDelivered, country: "RU", number: "RA123456785CN"}},
+		"returning": {first[0], first[2], {hour: 31 * day, code: parcel.CodeReturnStarted, country: "RU", number: "RA123456785CN"}, {hour: 430 * day, code: parcel.CodeReturned, country: "CN", number: "RA123456785CN"}},
+	} {
+		j := parcel.Fold(s, nil, rowsOf(scans))
+		for i := range j.Events {
+			if j.Events[i].LaterUse {
+				t.Errorf("%s: %s is taken for another parcel's", name, j.Events[i].Code)
+			}
+		}
+	}
+}

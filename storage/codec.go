@@ -301,7 +301,7 @@ func (e *encoder) journey(j *parcel.Journey) {
 func (e *encoder) timelineEvent(t *parcel.TimelineEvent) {
 	keyed := slices.ContainsFunc(t.Witnesses, func(w parcel.Witness) bool { return w.Key != t.EventKey })
 	derived := derives(t)
-	e.bits(t.Return, t.Retracted != nil, t.Retraction != nil, t.Retracts, keyed, len(t.Tellings) > 0, derived)
+	e.bits(t.Return, t.Retracted != nil, t.Retraction != nil, t.Retracts, keyed, len(t.Tellings) > 0, derived, t.LaterUse)
 	if len(t.Tellings) > 0 {
 		e.count(len(t.Tellings))
 		for i := range t.Tellings {
@@ -808,7 +808,7 @@ func (d *decoder) timelineEvent(t *parcel.TimelineEvent) {
 		d.fail("an event as its telling, without one")
 		return
 	}
-	t.Return = bits&1 != 0
+	t.Return, t.LaterUse = bits&1 != 0, bits&128 != 0
 	read(d, &t.Read)
 	read(d, &t.Stage)
 	read(d, &t.Proves)

@@ -24,8 +24,11 @@ func (e TrackingEvent) OwnerID() string { return e.s.OwnerID() }
 func (e TrackingEvent) stored() *parcel.TimelineEvent { return &e.s.s.Journey.Events[e.i] }
 
 // counts tells whether it takes part in anything derived: neither retracted nor
-// itself a retraction.
-func (e TrackingEvent) counts() bool { return e.stored().Retracted == nil && !e.stored().Retracts }
+// itself a retraction, nor another parcel's.
+func (e TrackingEvent) counts() bool {
+	s := e.stored()
+	return s.Retracted == nil && !s.Retracts && !s.LaterUse
+}
 
 // ID is the global id.
 func (e TrackingEvent) ID() string { return graph.MakeID(graph.TypeEvent, e.stored().ID) }
@@ -301,7 +304,7 @@ func (s *Shipment) eventPage(q eventQuery) (EventPage, error) {
 	index := make([]int32, 0, len(events))
 	for i := range events {
 		e := &events[i]
-		if q.counting && (e.Retracted != nil || e.Retracts) || q.leg >= 0 && e.Leg != q.leg ||
+		if e.LaterUse || q.counting && (e.Retracted != nil || e.Retracts) || q.leg >= 0 && e.Leg != q.leg ||
 			q.stages != nil && !slices.Contains(q.stages, e.Stage) {
 			continue
 		}

@@ -387,6 +387,6 @@ Ctrl-C ends it.
 }
 
 const (
-	demoQuery        = `{ shipments(first: 3, orderBy: {field: UPDATED_AT, direction: DESC}) { nodes { reference lane { code } milestone health timeline(last: 3) { nodes { code local { text } } } } } }`
+	demoQuery        = `{ shipments(first: 3, orderBy: {field: UPDATED_AT, direction: DESC}) { nodes { reference lane { code } milestone health timeline(last: 3) { nodes { code local { clock offset } } } } } }`
 	demoSubscription = `subscription { milestoneChanged { cursor from to label { value } shipment { reference lane { code } } } }`
 )

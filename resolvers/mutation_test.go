@@ -109,7 +109,7 @@ func TestReportAndRetract(t *testing.T) {
 	w := newWorld(t)
 	v := w.merchant("lantern")
 	w.get(v, register, object{"in": []any{registration("A")}}, new(any))
-	const report = `mutation($in: [ReportEventInput!]!) { reportEvents(input: $in) { userErrors { code } results { outcome event { id code occurredAt local { text dateOnly offset certainty timeZone } original { text } sources { kind } shipment { milestone } } userErrors { code path } } } }`
+	const report = `mutation($in: [ReportEventInput!]!) { reportEvents(input: $in) { userErrors { code } results { outcome event { id code occurredAt local { text clock dateOnly offset certainty timeZone } original { text } sources { kind } shipment { milestone } } userErrors { code path } } } }`
 	in := []any{
 		object{"carrier": "correios", "trackingNumber": "br-123-a", "code": "PICKED_UP", "localTime": "2026-11-20 09:30", "offset": "+08:00", "text": "at the shop's door"},
 		object{"carrier": "correios", "trackingNumber": "BR123A", "code": "DESTINATION_COUNTRY_ARRIVED", "localTime": "2026-11-21T23:10", "place": object{"country": "BR", "city": "Curitiba"}},
@@ -144,9 +144,9 @@ func TestReportAndRetract(t *testing.T) {
 	}
 	// The same again changes nothing.
 	w.want(v, report, object{"in": in}, `{"reportEvents": {"userErrors": [], "results": [`+
-		event(0, "PICKED_UP", "2026-11-20T01:30:00Z", `{"text": "2026-11-20 09:30", "dateOnly": false, "offset": "+08:00", "certainty": "REPORTED", "timeZone": null}`, `"at the shop's door"`)+`,`+
-		event(1, "DESTINATION_COUNTRY_ARRIVED", "2026-11-22T02:10:00Z", `{"text": "2026-11-21T23:10", "dateOnly": false, "offset": "-03:00", "certainty": "PLACE", "timeZone": "America/Sao_Paulo"}`, `null`)+`,`+
-		event(2, "IN_TRANSIT", "2026-11-22T00:00:00Z", `{"text": "2026-11-22", "dateOnly": true, "offset": null, "certainty": "UNKNOWN", "timeZone": null}`, `null`)+`,`+
+		event(0, "PICKED_UP", "2026-11-20T01:30:00Z", `{"text": "2026-11-20 09:30", "clock": "2026-11-20T09:30:00", "dateOnly": false, "offset": "+08:00", "certainty": "REPORTED", "timeZone": null}`, `"at the shop's door"`)+`,`+
+		event(1, "DESTINATION_COUNTRY_ARRIVED", "2026-11-22T02:10:00Z", `{"text": "2026-11-21T23:10", "clock": "2026-11-21T23:10:00", "dateOnly": false, "offset": "-03:00", "certainty": "PLACE", "timeZone": "America/Sao_Paulo"}`, `null`)+`,`+
+		event(2, "IN_TRANSIT", "2026-11-22T00:00:00Z", `{"text": "2026-11-22", "clock": "2026-11-22", "dateOnly": true, "offset": null, "certainty": "UNKNOWN", "timeZone": null}`, `null`)+`,`+
 		refused(3, "MALFORMED localTime")+`,`+refused(4, "OUT_OF_RANGE localTime")+`,`+refused(5, "REQUIRED shipment")+`,`+
 		refused(6, "NOT_FOUND shipment")+`,`+refused(7, "MALFORMED offset", "NOT_FOUND shipment")+`]}}`)
 

@@ -27,7 +27,7 @@ func TestShipment(t *testing.T) {
 		custody { state leg { sequence carrier { code } } }
 		legs { sequence stage state trackingNumber carrier { code name } carrierPage freshness { state served } }
 		currentLeg { stage }
-		timeline(last: 1) { nodes { code label(locale: "de") { value } proves place { country city facility } local { text date dateOnly offset timeZone certainty } mapping { known } } count { value exact } pageInfo { hasPreviousPage hasNextPage } }
+		timeline(last: 1) { nodes { code label(locale: "de") { value } proves place { country city facility } local { text clock date dateOnly offset timeZone certainty } mapping { known } } count { value exact } pageInfo { hasPreviousPage hasNextPage } }
 		handovers(first: 1) { from { sequence } to { sequence } numberChanged because { rule } }
 		exceptions { nodes { kind severity closure because { rule event { code } } } }
 		milestones(set: SHOPPER) { milestone state }
@@ -49,7 +49,7 @@ func TestShipment(t *testing.T) {
 		"timeline": {
 			"nodes": [{"code": "IMPORT_CUSTOMS_HELD", "label": {"value": "Vom Zoll angehalten"}, "proves": "DESTINATION_ARRIVED",
 				"place": {"country": "BR", "city": "Guangzhou", "facility": "CNCANA"},
-				"local": {"text": "2026-09-26T00:56:00-03:00", "date": "2026-09-26", "dateOnly": false, "offset": "-03:00", "timeZone": "America/Sao_Paulo", "certainty": "REPORTED"},
+				"local": {"text": "2026-09-26T00:56:00-03:00", "clock": "2026-09-26T00:56:00", "date": "2026-09-26", "dateOnly": false, "offset": "-03:00", "timeZone": "America/Sao_Paulo", "certainty": "REPORTED"},
 				"mapping": {"known": true}}],
 			"count": {"value": 16, "exact": true}, "pageInfo": {"hasPreviousPage": true, "hasNextPage": false}
 		},

@@ -3258,6 +3258,11 @@ func compileLocalTime(ctx context.Context, p *planner, sel ast.SelectionSet) *pl
 				v := obj.Text()
 				w.Text(string(v))
 			})
+		case "clock":
+			out.Add(f, func(w *plan.Writer, obj view.LocalTime) {
+				v := obj.Clock()
+				w.Text(string(v))
+			})
 		case "date":
 			out.Add(f, func(w *plan.Writer, obj view.LocalTime) {
 				v := obj.Date()

@@ -1635,8 +1635,10 @@ input MoneyInput {
 
 "A moment as the place itself saw it."
 type LocalTime @cost(weight: "0") {
-  "The wall clock exactly as the source wrote it; never recomputed. A caller without proof sees the day."
+  "The wall clock exactly as the source wrote it, in whatever form; never recomputed. A caller without proof sees the day."
   text: String!
+  "The same wall clock in one form for all sources, to be shown: ` + "`" + `2026-11-22T08:30:00` + "`" + `, or ` + "`" + `2026-11-22` + "`" + ` where there is no clock, with a fraction of the second where the source has one. It is not UTC: ` + "`" + `offset` + "`" + ` stands beside it."
+  clock: String!
   "Its calendar day."
   date: Date!
   "The source gave a day and no clock."
@@ -3266,6 +3268,8 @@ func (ec *executionContext) childFields_LocalTime(ctx context.Context, field gra
 	switch field.Name {
 	case "text":
 		return ec.fieldContext_LocalTime_text(ctx, field)
+	case "clock":
+		return ec.fieldContext_LocalTime_clock(ctx, field)
 	case "date":
 		return ec.fieldContext_LocalTime_date(ctx, field)
 	case "dateOnly":

@@ -294,6 +294,29 @@ func (ec *executionContext) fieldContext_LocalTime_text(_ context.Context, field
 	return graphql.NewScalarFieldContext("LocalTime", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _LocalTime_clock(ctx context.Context, field graphql.CollectedField, obj *view.LocalTime) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LocalTime_clock(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Clock(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LocalTime_clock(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LocalTime", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _LocalTime_date(ctx context.Context, field graphql.CollectedField, obj *view.LocalTime) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1515,6 +1538,11 @@ func (ec *executionContext) _LocalTime(ctx context.Context, sel ast.SelectionSet
 			out.Values[i] = graphql.MarshalString("LocalTime")
 		case "text":
 			out.Values[i] = ec._LocalTime_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clock":
+			out.Values[i] = ec._LocalTime_clock(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

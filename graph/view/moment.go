@@ -12,6 +12,9 @@ type LocalTime struct{ m parcel.Moment }
 // Text is the wall clock as the source wrote it.
 func (t LocalTime) Text() string { return t.m.Written() }
 
+// Clock is the same wall clock in one form for all sources.
+func (t LocalTime) Clock() string { return t.m.Wall }
+
 // Date is its calendar day.
 func (t LocalTime) Date() string { return t.m.Day() }
 

@@ -100,6 +100,23 @@ func TestCarrierInALoopIsBounded(t *testing.T) {
 				t.Errorf("%d names found, at most 64 are taken", len(got.Found))
 			}
 		})
+		t.Run("a corrected shipment", func(t *testing.T) {
+			s := w.send("corrected", day(-5), "BR", leg("zed", "CORRECTED"))
+			w.hear("zed", scan("zed", "CORRECTED", parcel.CodePickedUp, day(-4), "CN"))
+			if out, err := w.ingest.Retract(t.Context(), w.merchant, parcel.Correction{EventID: w.read(s.ID).Journey.Events[0].ID, Kind: parcel.RetractionWrongShipment}); err != nil || out.Outcome != parcel.WriteUpdated {
+				t.Fatal(out, err)
+			}
+			var r parcel.Reading
+			for i := range n {
+				o := scan("zed", "CORRECTED", parcel.CodeLastMileAccepted, day(-3).Add(time.Duration(i)*time.Second), "CN")
+				o.NextCarrier, o.NextNumber = "zed", "CORRECTEDNEXT"
+				r.Observations = append(r.Observations, o)
+			}
+			w.accept(tells("zed", r))
+			if got := w.read(s.ID); len(got.Journey.Events) != n+1 {
+				t.Errorf("%d events", len(got.Journey.Events))
+			}
+		})
 		t.Run("two names of each other", func(t *testing.T) {
 			s := w.send("ring", day(-5), "BR", leg("zed", "RING1"))
 			w.accept(tells("zed", parcel.Reading{

@@ -58,6 +58,10 @@ type touched struct {
 	// yet; warned tells that the log heard of a full shipment.
 	stored int
 	warned bool
+	// takenBack are the keys of what a person has taken back, by the first
+	// judgedRows of rows; nil if nobody asked.
+	takenBack  map[string]struct{}
+	judgedRows int
 	// final shipments are not asked for: a file was all there is.
 	final bool
 	// folded counts the rows, and found the numbers, that now.Journey is made
@@ -726,9 +730,22 @@ func (t *touched) withdrawn(key string) bool {
 	if (prior == nil || len(prior.Corrections) == 0) && !slices.ContainsFunc(t.rows, func(e parcel.Event) bool { return e.Retraction != nil }) {
 		return false
 	}
-	j := parcel.Fold(t.now, prior, t.rows)
-	i := j.EventByKey(key)
-	return i >= 0 && j.Events[i].Retracted != nil && j.Events[i].Retracted.Kind != parcel.RetractionByCarrier
+	if t.takenBack == nil || t.judgedRows != len(t.rows) {
+		t.takenBack, t.judgedRows = map[string]struct{}{}, len(t.rows)
+		j := parcel.Fold(t.now, prior, t.rows)
+		for i := range j.Events {
+			e := &j.Events[i]
+			if e.Retracted == nil || e.Retracted.Kind == parcel.RetractionByCarrier {
+				continue
+			}
+			t.takenBack[e.EventKey] = struct{}{}
+			for x := range e.Each() {
+				t.takenBack[x.EventKey] = struct{}{}
+			}
+		}
+	}
+	_, gone := t.takenBack[key]
+	return gone
 }
 
 // plan sets the next look at the numbers of a shipment that has changed.

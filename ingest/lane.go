@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -371,9 +372,10 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 	}
 	began := g.wall.Now()
 	payloads, err := l.fetch(ctx, queries)
-	g.counters.call(l.account.Spec.Name, l.account.Name, len(queries), g.trade.Now(), g.wall.Now().Sub(began), err)
+	took, told := g.wall.Now().Sub(began), err
 
 	heard := map[string]bool{}
+	var unread error
 	var later time.Duration
 	for i := range payloads {
 		p, stampErr := l.stamp(payloads[i])
@@ -396,8 +398,7 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 			heard[r.Results[k].Number] = true
 		}
 		if problem := receipts[0].Problem; problem != nil {
-			err = errors.Join(err, problem)
-			g.counters.unread(l.account.Spec.Name, l.account.Name, g.trade.Now())
+			err, unread = errors.Join(err, problem), errors.Join(unread, problem)
 			if l.account.Gate != nil && errors.Is(problem, parcel.ErrThrottled) {
 				// The carrier said so inside its answer, where no client looks.
 				var t *parcel.Throttled
@@ -408,6 +409,15 @@ func (l *lane) call(ctx context.Context, batch []*flight) {
 				l.account.Gate.Bar(wait)
 			}
 		}
+	}
+	// A call that told of none of its numbers has failed, whatever its status
+	// said: a carrier that changed its form would seem well otherwise.
+	if told == nil && (err == nil || unread != nil) && len(heard) == 0 && later == 0 {
+		told = cmp.Or(unread, error(parcel.ErrMalformed))
+	}
+	g.counters.call(l.account.Spec.Name, l.account.Name, len(queries), g.trade.Now(), took, told)
+	if unread != nil && told == nil {
+		g.counters.unread(l.account.Spec.Name, l.account.Name, g.trade.Now())
 	}
 	l.land(&landing{lane: l, batch: batch, heard: heard, failure: err, later: later})
 }

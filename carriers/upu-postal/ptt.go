@@ -53,6 +53,12 @@ func (c *carrier) decodeREST(p parcel.Payload) (parcel.Reading, error) {
 	found := map[string]bool{}
 	for i, item := range items.Items {
 		number := parcel.NormalizeNumber(item.ID.String())
+		if number == "" && item.code() == "" && len(item.Events.Items)+len(item.Events.Faults) == 0 {
+			// What has none of the fields known here is another form, and no word
+			// that the parcel is unknown.
+			faults = append(faults, fmt.Errorf("item %d: neither number nor event: %w", i, parcel.ErrMalformed))
+			continue
+		}
 		if number == "" && len(p.Numbers) == 1 {
 			number = parcel.NormalizeNumber(p.Numbers[0])
 		}

@@ -237,6 +237,7 @@ func TestForms(t *testing.T) {
 		{name: "code nobody mapped", body: `[{"ID":"LZ741203656CN","Events":[{"EventCd":"EZZ","EventNm":"New &amp; strange","EventDT":"2026-10-18T20:10"}]}]`, results: found, events: []string{"EZZ 2026-10-18T20:10:00"}},
 		{name: "another number", body: `[{"ID":"RB518204731CN","Events":[{"EventCd":"EMA","EventDT":"2026-10-18T20:10"}]}]`, results: append(unknown[:1:1], parcel.NumberResult{Number: "RB518204731CN", Finding: parcel.FindingFound}), events: []string{"EMA 2026-10-18T20:10:00"}},
 		{name: "cut off", body: `[{"ID":"LZ741203656CN","Events":[`, fault: "malformed"},
+		{name: "fields of other names", body: `[{"ItemID":"LZ741203656CN","Scans":[{"Code":"EMA","At":"2026-10-18T20:10"}]}]`, fault: "item 0: neither number nor event"},
 		{name: "another bare number", body: `2`, fault: "malformed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

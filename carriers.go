@@ -35,6 +35,8 @@ type carrierAbout struct {
 	Settings []settingAbout `json:"settings"`
 	// File describes the carrier; empty for one that is built in.
 	File string `json:"file,omitempty"`
+	// Standing of the accounts, where a database was given.
+	Standing []standing `json:"standing,omitempty"`
 }
 
 type settingAbout struct {
@@ -83,8 +85,20 @@ func aboutCarriers(file *config.File, cat *catalog) []carrierAbout {
 	return out
 }
 
-func listCarriers(con *console, file *config.File, cat *catalog, asJSON bool) error {
-	err := writeCarriers(con, aboutCarriers(file, cat), len(cat.shelf().Carriers) > 0, asJSON)
+func listCarriers(ctx context.Context, con *console, file *config.File, cat *catalog, url string, asJSON bool) error {
+	standings := look(ctx, con, file, cat, url)
+	all := aboutCarriers(file, cat)
+	for i := range all {
+		for k := range standings {
+			if file.Accounts[k].Carrier == all[i].Name {
+				all[i].Standing = append(all[i].Standing, standings[k])
+			}
+		}
+	}
+	err := writeCarriers(con, all, len(cat.shelf().Carriers) > 0, asJSON)
+	if err == nil && len(standings) > 0 && !asJSON {
+		err = writeStandings(con, file, standings)
+	}
 	if faults := cat.faults(); err == nil && len(faults) > 0 {
 		for _, f := range faults {
 			for line := range strings.Lines(f.Err.Error()) {
@@ -94,6 +108,35 @@ func listCarriers(con *console, file *config.File, cat *catalog, asJSON bool) er
 		err = told{fmt.Errorf("%d descriptions were not taken", len(faults))}
 	}
 	return err
+}
+
+// look tells how the accounts stand; the list is good without it, so that what
+// prevents it is said and no more.
+func look(ctx context.Context, con *console, file *config.File, cat *catalog, url string) []standing {
+	if url == "" || len(file.Accounts) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+	defer cancel()
+	s, err := lookInto(ctx, url)
+	if err != nil {
+		con.note("how accounts stand is not known: --store: %v", withRemedy(url, err))
+		return nil
+	}
+	if s == nil {
+		con.note("how accounts stand is not known: %s is not there yet; serve, migrate and import make it", url)
+		return nil
+	}
+	defer s.Close()
+	out, heard, err := standingsOf(ctx, s, file, cat, con.wall.Now())
+	if err != nil {
+		con.note("how accounts stand is not known: %v; if the database is of another version, run milepost migrate", err)
+		return nil
+	}
+	if !heard {
+		con.note("%s", nobodyTold)
+	}
+	return out
 }
 
 func writeCarriers(con *console, all []carrierAbout, declared, asJSON bool) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,4 +41,31 @@ func fieldTable(fields []importer.Described) string {
 		rows[i] = fmt.Sprintf("| `%s` | %s |", f.Name, f.Doc)
 	}
 	return strings.Join(rows, "\n")
+}
+
+// TestDecisionsListed holds the list of decisions to their pages.
+func TestDecisionsListed(t *testing.T) {
+	const dir = "docs/adr"
+	list, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "0*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, page := range pages {
+		name := filepath.Base(page)
+		if strings.HasPrefix(name, "0000-") {
+			continue
+		}
+		n++
+		if row := fmt.Sprintf("| [%s](%s) |", strings.TrimLeft(name[:4], "0"), name); strings.Count(string(list), row) != 1 {
+			t.Errorf("%s/README.md: want one row that begins with %q", dir, row)
+		}
+	}
+	if rows := strings.Count(string(list), "\n| ["); rows != n {
+		t.Errorf("%d rows of %d decisions", rows, n)
+	}
 }

@@ -37,6 +37,9 @@ type examination struct {
 	// strangers are merchants that accounts name and the store does not know,
 	// with what to do about it; empty where there is no store to ask.
 	strangers map[string]error
+	// standings are those of the configured accounts, by their place there; nil
+	// where there is no store to ask.
+	standings []standing
 }
 
 func (x *examination) well(what, format string, args ...any) {
@@ -54,7 +57,7 @@ func doctor(ctx context.Context, con *console, log *slog.Logger, file *config.Fi
 		x.well("configuration", "%s is in order", file.Path)
 	}
 	x.clock(con.wall.Now())
-	x.store(ctx, c.Store, file)
+	x.store(ctx, c.Store, file, cat, con.wall.Now())
 	x.accounts(file, cat, con, log)
 	x.drops(file, cat, con, log)
 	x.descriptions(cat)
@@ -88,7 +91,7 @@ func (x *examination) clock(now time.Time) {
 	x.well("clock", "%s", now.Format(time.RFC3339))
 }
 
-func (x *examination) store(ctx context.Context, url string, file *config.File) {
+func (x *examination) store(ctx context.Context, url string, file *config.File, cat *catalog, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
 	if path, is := strings.CutPrefix(url, "sqlite:"); is && path != ":memory:" {
@@ -117,6 +120,18 @@ func (x *examination) store(ctx context.Context, url string, file *config.File) 
 	} else {
 		x.well("store", "%s answers; its log stands at %d", s.Dialect(), head)
 		x.strangers = strangersOf(file, merchantIDs(ctx, s))
+		if len(file.Accounts) == 0 {
+			return
+		}
+		all, heard, err := standingsOf(ctx, s, file, cat, now)
+		switch {
+		case err != nil:
+			x.sick("carriers", "how the accounts stand cannot be read: %v", err)
+		case !heard:
+			x.well("carriers", "%s", nobodyTold)
+		default:
+			x.standings = all
+		}
 	}
 }
 
@@ -144,6 +159,13 @@ func (x *examination) accounts(file *config.File, cat *catalog, con *console, lo
 		if err != nil {
 			x.sick("account "+a.String(), "%s:%d: %s", file.Path, a.Line, strings.TrimPrefix(plain(err), "account "+a.String()+": "))
 			continue
+		}
+		if x.standings != nil {
+			if words, sick := x.standings[i].says(a.Carrier); sick {
+				x.sick("account "+a.String(), "%s", words)
+			} else {
+				x.well("account "+a.String(), "%s", words)
+			}
 		}
 		_, pushes := c.(carriers.Verifier)
 		if a.Endpoint != "" && !pushes {

@@ -45,7 +45,9 @@ func (g *Ingest) Accept(ctx context.Context, payloads ...parcel.Payload) ([]Rece
 func (g *Ingest) acceptVia(ctx context.Context, via *lane, payloads ...parcel.Payload) ([]Receipt, error) {
 	tasks := make([]*payloadTask, len(payloads))
 	for i := range payloads {
-		t, err := g.payloadTask(payloads[i], via)
+		p := payloads[i]
+		p.Owner = g.ownerOf(&p, via)
+		t, err := g.payloadTask(p, via)
 		if err != nil {
 			return nil, err
 		}
@@ -122,8 +124,12 @@ func (g *Ingest) reader(carrier, account string) *lane {
 
 // ownerOf is the merchant whose account a payload comes through; empty for the
 // deployment's. What one merchant's credentials bring is for that merchant, and
-// is kept with the payload: a payload that was kept names its owner itself.
-func (g *Ingest) ownerOf(p parcel.Payload) string {
+// is kept with its name: a kept payload's owner is no question of the accounts
+// that are there now.
+func (g *Ingest) ownerOf(p *parcel.Payload, via *lane) string {
+	if via != nil {
+		return via.account.MerchantID
+	}
 	return g.roster.Load().owners[accountKey{p.Carrier, p.Account}]
 }
 
@@ -137,9 +143,6 @@ type payloadTask struct {
 	// numbers that the carrier told of, as its own; beside are those of the
 	// carriers whose scans it repeats, next those that it names.
 	numbers, beside, next []parcel.NumberKey
-	// owner is the merchant whose account it came through; empty for the
-	// deployment's.
-	owner string
 	// replayed payloads are in the store already: they are read again, not kept
 	// again, and say nothing about when the carrier was heard.
 	replayed bool
@@ -163,13 +166,6 @@ func (g *Ingest) payloadTask(p parcel.Payload, via *lane) (*payloadTask, error) 
 		p.Source = parcel.SourcePoll
 	}
 	t := &payloadTask{g: g, payload: p}
-	switch {
-	case via != nil:
-		t.payload.Owner = via.account.MerchantID
-	case p.Owner == "":
-		t.payload.Owner = g.ownerOf(p)
-	}
-	t.owner = t.payload.Owner
 	t.reading, t.problem = g.decode(p, via)
 	seen := map[parcel.NumberKey]struct{}{}
 	note := func(list *[]parcel.NumberKey, carrier, number string) {
@@ -228,7 +224,7 @@ func (t *payloadTask) apply(u *unit) error {
 		kept = u.kept[&t.payload]
 	}
 	t.receipt = Receipt{PayloadID: kept.ID, Fresh: kept.Fresh, Reading: t.reading, Problem: t.problem}
-	from := &source{owner: t.owner, kind: t.payload.Source, payloadID: kept.ID, received: t.payload.ReceivedAt}
+	from := &source{owner: t.payload.Owner, kind: t.payload.Source, payloadID: kept.ID, received: t.payload.ReceivedAt}
 	told := map[parcel.NumberKey][]parcel.Observation{}
 	ahead := 0
 	for i := range t.reading.Observations {
@@ -248,7 +244,7 @@ func (t *payloadTask) apply(u *unit) error {
 		u.weigh(key, told[key], from)
 	}
 	for _, a := range t.reading.Aliases {
-		u.alias(t.payload.Carrier, a, t.owner)
+		u.alias(t.payload.Carrier, a, t.payload.Owner)
 	}
 	// A payload that could not be read at first may name its numbers only now.
 	if kept.Fresh || t.replayed {

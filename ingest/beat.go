@@ -169,6 +169,22 @@ func (h *habits) count(gaps []gap) {
 	}
 }
 
+// keep takes back what could not be written, for the next beat.
+func (h *habits) keep(unwritten map[parcel.GapKey]parcel.Sketch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fresh == nil {
+		h.fresh = map[parcel.GapKey]parcel.Sketch{}
+	}
+	for k, s := range unwritten {
+		if was := h.fresh[k]; was != nil {
+			was.Merge(s)
+		} else if len(h.fresh) < maxHabits {
+			h.fresh[k] = s
+		}
+	}
+}
+
 // of tells the median and the 95th percentile of the silences under a key; ok is
 // false where too few are known, or none have been read yet.
 func (h *habits) of(k parcel.GapKey) (usual, late time.Duration, ok bool) {
@@ -201,6 +217,7 @@ func (h *habits) learn(ctx context.Context, store Chronicle, now time.Time) erro
 	h.mu.Unlock()
 	if len(fresh) > 0 {
 		if err := store.AddGaps(ctx, fresh); err != nil {
+			h.keep(fresh)
 			return err
 		}
 	}

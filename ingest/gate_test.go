@@ -302,3 +302,25 @@ func TestQuotaOfTheContract(t *testing.T) {
 		})
 	}
 }
+
+// accountPair serves a carrier by a merchant's own account and by the
+// deployment's, each with a quota of its own.
+func (w *world) accountPair(carrier, merchant string, own, all *carriers.Quota) {
+	w.t.Helper()
+	gates := ingest.NewGates(w.store, clock.Wall(), nil)
+	var accounts []ingest.Account
+	for _, each := range []struct {
+		name, merchant string
+		quota          *carriers.Quota
+	}{{"own", merchant, own}, {"main", "", all}} {
+		a := only(w.accounts, carrier)[0]
+		gate := gates.Of(&a.Spec, each.name, each.quota)
+		c, err := a.Spec.New(carriers.Env{Account: each.name, BaseURL: w.servers[carrier].URL, Settings: w.settings[carrier], Gate: gate,
+			HTTP: w.servers[carrier].Client(), Wall: clock.Wall(), Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		accounts = append(accounts, ingest.Account{Name: each.name, MerchantID: each.merchant, Spec: a.Spec, Carrier: c, Gate: gate})
+	}
+	w.serve(accounts...)
+}

@@ -31,6 +31,9 @@ type Store interface {
 	// LeaseDue leases numbers of a carrier whose next look is due, by turns of
 	// their merchants where they are more than asked for.
 	LeaseDue(ctx context.Context, ask parcel.Due) (leased []parcel.Tracking, after string, err error)
+	// ServeUnserved plans numbers that no account could ask for when they were
+	// registered, a bounded number of them, and tells where to go on.
+	ServeUnserved(ctx context.Context, ask parcel.Unserved) (planned int, after string, err error)
 	// ShipmentOfEvent finds the shipment that an event of a merchant belongs
 	// to; ErrNotFound if there is none.
 	ShipmentOfEvent(ctx context.Context, merchantID, eventID string) (string, error)

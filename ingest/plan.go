@@ -33,7 +33,7 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking) time.Time {
 		if last, ok := j.LatestEvent(); ok && last.Occurred.At.After(end) {
 			end = last.Occurred.At
 		}
-		if now.Sub(end) < afterEnd || goesOn(j) {
+		if now.Sub(end) < afterEnd || now.Sub(lateNews(j)) < afterEnd || goesOn(j) {
 			return now.Add(24 * time.Hour)
 		}
 		return time.Time{}
@@ -49,6 +49,26 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking) time.Time {
 		wait = max(wait, now.Sub(last.Occurred.At)/24)
 	}
 	return now.Add(clampDuration(wait, budget, longestWait))
+}
+
+// lateNews is when something was last heard of a parcel that has been known for
+// a day: whoever asked again for an ended one has started the grace anew, however
+// old the scan itself is. Zero if nothing was; a history that is told at once, or
+// by several carriers within the day, is none.
+func lateNews(j *parcel.Journey) time.Time {
+	var first, last time.Time
+	for i := range j.Events {
+		for e := range j.Events[i].Each() {
+			first = sooner(first, e.ReceivedAt)
+			if e.ReceivedAt.After(last) {
+				last = e.ReceivedAt
+			}
+		}
+	}
+	if last.Sub(first) < longestWait {
+		return time.Time{}
+	}
+	return last
 }
 
 // goesOn tells whether an ended journey may yet have news at any time: a loss

@@ -96,13 +96,14 @@ func (g *Ingest) await(ctx context.Context, wait time.Duration, waits []*flight,
 	}
 }
 
-// Poll asks for numbers whose next look is due, until ctx ends. Each carrier has
-// a loop of its own, so that one that hangs holds up nobody else's news. One
-// poller runs in each replica; leases share the work.
+// Poll asks for numbers whose next look is due, until ctx ends. Each carrier
+// account has a loop of its own, so that one that hangs holds up nobody else's
+// news, not even those of another account at the same carrier. One poller runs
+// in each replica; leases share the work.
 func (g *Ingest) Poll(ctx context.Context) error {
 	var loops sync.WaitGroup
 	defer loops.Wait()
-	running := map[string]context.CancelFunc{}
+	running := map[*lane]context.CancelFunc{}
 	defer func() {
 		for _, stop := range running {
 			stop()
@@ -110,17 +111,17 @@ func (g *Ingest) Poll(ctx context.Context) error {
 	}()
 	for {
 		r := g.roster.Load()
-		for name := range r.lanes {
-			if running[name] == nil && g.pollLimit(r, name) > 0 {
+		for _, l := range r.byName {
+			if running[l] == nil && l.fetcher != nil {
 				asking, stop := context.WithCancel(ctx)
-				running[name] = stop
-				loops.Go(func() { g.pollCarrier(asking, name) })
+				running[l] = stop
+				loops.Go(func() { l.poll(asking) })
 			}
 		}
-		for name, stop := range running {
-			if g.pollLimit(r, name) == 0 {
+		for l, stop := range running {
+			if r.byName[accountKey{l.account.Spec.Name, l.account.Name}] != l {
 				stop()
-				delete(running, name)
+				delete(running, l)
 			}
 		}
 		select {
@@ -129,18 +130,6 @@ func (g *Ingest) Poll(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// pollLimit is how many numbers of a carrier one look leases at most; 0 if it
-// cannot be asked.
-func (g *Ingest) pollLimit(r *roster, carrier string) int {
-	limit := 0
-	for _, l := range r.lanes[carrier] {
-		if l.fetcher != nil {
-			limit += 2 * g.opts.Parallel * l.batch()
-		}
-	}
-	return min(limit, pollBatch)
 }
 
 // room is how many planned numbers a lane takes now: what its calls carry in
@@ -156,12 +145,23 @@ func (l *lane) room() int {
 	return min(calls*l.batch(), pollBatch)
 }
 
-func (g *Ingest) pollCarrier(ctx context.Context, name string) {
-	var turn pollTurn
+// poll asks for what is due until ctx ends.
+func (l *lane) poll(ctx context.Context) {
+	g, carrier := l.g, l.account.Spec.Name
+	var after string
+	var served *roster
+	var servedAt time.Time
 	for {
-		again, err := g.pollOnce(ctx, name, &turn)
+		// One of a carrier's loops does it for all.
+		if r := g.roster.Load(); len(r.lanes[carrier]) > 0 && r.lanes[carrier][0] == l && (r != served || g.wall.Now().Sub(servedAt) >= unservedEvery) {
+			served, servedAt = r, g.wall.Now()
+			if err := g.serveUnserved(ctx, r, carrier); err != nil && ctx.Err() == nil {
+				g.log.Warn("cannot plan numbers that no account served", "carrier", carrier, "error", err)
+			}
+		}
+		again, err := l.pollOnce(ctx, &after)
 		if err != nil && ctx.Err() == nil {
-			g.log.Warn("cannot look for due numbers", "carrier", name, "error", err)
+			g.log.Warn("cannot look for due numbers", "carrier", carrier, "account", l.account.Name, "error", err)
 		}
 		if !again || err != nil {
 			if g.wall.Sleep(ctx, g.opts.PollEvery) != nil {
@@ -180,42 +180,34 @@ const pollBatch = 500
 // time.
 const pollLease = 2 * time.Minute
 
-// pollTurn is whose turn it is, by account.
-type pollTurn map[*lane]string
-
-// pollOnce asks for due numbers of a carrier, as many as its accounts may be
-// asked for, and waits for what comes of it. again tells that more may be due.
-func (g *Ingest) pollOnce(ctx context.Context, carrier string, turn *pollTurn) (again bool, err error) {
-	r := g.roster.Load()
-	lanes := r.lanes[carrier]
-	next := pollTurn{}
-	var waits []*flight
-	for _, l := range lanes {
-		limit := l.room()
-		next[l] = (*turn)[l]
-		if limit < 1 {
-			continue
-		}
-		now := g.trade.Now()
-		due := parcel.Due{Carrier: carrier, Now: now, Until: now.Add(g.tradeFor(pollLease)), Token: g.token, Limit: limit, After: next[l]}
-		if len(lanes) > 1 {
-			due.Room = func(owner string) int {
-				if g.accountFor(carrier, owner) != l {
-					return 0
-				}
-				return limit
+// pollOnce asks for due numbers of the account's merchants, as many as it may be
+// asked for, and waits for what comes of it. after is the merchant at whom the
+// last look ended. again tells that more may be due.
+func (l *lane) pollOnce(ctx context.Context, after *string) (again bool, err error) {
+	g, carrier := l.g, l.account.Spec.Name
+	limit := l.room()
+	if limit < 1 {
+		return false, nil
+	}
+	now := g.trade.Now()
+	due := parcel.Due{Carrier: carrier, Now: now, Until: now.Add(g.tradeFor(pollLease)), Token: g.token, Limit: limit, After: *after}
+	if len(g.roster.Load().lanes[carrier]) > 1 {
+		due.Room = func(owner string) int {
+			if g.accountFor(carrier, owner) != l {
+				return 0
 			}
-		}
-		var leased []parcel.Tracking
-		if leased, next[l], err = g.store.LeaseDue(ctx, due); err != nil {
-			break
-		}
-		again = again || len(leased) == limit
-		for i := range leased {
-			waits = append(waits, g.pollNumber(l, leased[i]))
+			return limit
 		}
 	}
-	*turn = next
+	leased, last, err := g.store.LeaseDue(ctx, due)
+	if err != nil {
+		return false, err
+	}
+	*after, again = last, len(leased) == limit
+	waits := make([]*flight, len(leased))
+	for i := range leased {
+		waits[i] = g.pollNumber(l, leased[i])
+	}
 	for _, fl := range waits {
 		select {
 		case <-fl.done:
@@ -224,7 +216,7 @@ func (g *Ingest) pollOnce(ctx context.Context, carrier string, turn *pollTurn) (
 			return false, ctx.Err()
 		}
 	}
-	return again, err
+	return again, nil
 }
 
 func (g *Ingest) pollNumber(l *lane, t parcel.Tracking) *flight {

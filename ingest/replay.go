@@ -57,7 +57,7 @@ func (g *Ingest) Replay(ctx context.Context, ask ReplayAsk) (ReplayReport, error
 		if err != nil {
 			return err
 		}
-		t.replayed, t.owner = true, p.Owner
+		t.replayed = true
 		if t.problem != nil && len(t.reading.Observations) == 0 {
 			r.Unreadable++
 		}

@@ -258,6 +258,10 @@ func (u *unit) rest(key parcel.NumberKey) {
 		return
 	}
 	st.Tracking.NextAt = time.Time{}
+	if st.Tracking.Account == "" {
+		// Nor once its carrier has an account.
+		st.Tracking.WatchedAt = time.Time{}
+	}
 	u.trackings[key] = struct{}{}
 }
 

@@ -115,6 +115,23 @@ type Due struct {
 	After string
 }
 
+// Unserved asks for numbers of a carrier that were registered while no account
+// could ask for them, so that an account that is there now does.
+type Unserved struct {
+	// Carrier and Account serve them from now on; MerchantID is whose account it
+	// is, empty for the deployment's, which serves everybody's.
+	Carrier, Account, MerchantID string
+	// Alone leaves out numbers that other merchants hold too.
+	Alone bool
+	Now   time.Time
+	// At is when the i-th of those found is asked for first, from 0.
+	At func(i int) time.Time
+	// After is the number at which the last look ended: this one begins behind
+	// it. Limit is the most numbers that a look passes.
+	After string
+	Limit int
+}
+
 // Health is whether our knowledge is alive: computed when asked, never stored.
 type Health string
 

@@ -272,6 +272,44 @@ func TestRefreshShipment(t *testing.T) {
 	if len(asked) != 1 || !asked[0].Force || asked[0].Wait != 300*time.Millisecond || len(asked[0].Keys) != 4 {
 		t.Errorf("asked %+v", asked)
 	}
+	// A look that is planned for the grace time, and a carrier that could not be
+	// asked, are told for a finished parcel too, to who asked.
+	numbers := asked[0].Keys
+	door.answer = func(_ context.Context, ask parcel.RefreshAsk) ([]parcel.Refreshed, error) {
+		done := served(ask, parcel.ServedOwnCall)
+		done[0].Served = parcel.ServedNotAllowed
+		w.heard(numbers[0], time.Hour, func(tr *parcel.Tracking) { tr.Trouble, tr.TroubleSince = parcel.TroubleThrottled, now })
+		for _, k := range numbers[1:] {
+			w.heard(k, 0, func(tr *parcel.Tracking) { tr.NextAt = now.Add(24 * time.Hour) })
+		}
+		return done, nil
+	}
+	type told struct {
+		Served        string
+		NextRefreshAt *string
+		Problem       *struct{ Kind string }
+	}
+	var a struct {
+		RefreshShipment struct {
+			Shipment struct{ Legs []struct{ Freshness told } }
+		}
+	}
+	w.get(v, fmt.Sprintf("mutation { refreshShipment(input: { shipment: %q }) { shipment { legs { freshness { served nextRefreshAt problem { kind } } } } } }", shipmentID(s)), nil, &a)
+	barred, looked := 0, 0
+	for _, l := range a.RefreshShipment.Shipment.Legs {
+		switch f := l.Freshness; {
+		case f.Served == "NOT_ALLOWED" && f.NextRefreshAt == nil && f.Problem != nil && f.Problem.Kind == "THROTTLED":
+			barred++
+		case f.Served == "OWN_CALL" && f.NextRefreshAt != nil && *f.NextRefreshAt == "2026-11-23T12:00:00Z" && f.Problem == nil:
+			looked++
+		default:
+			t.Errorf("%+v", f)
+		}
+	}
+	if barred == 0 || looked == 0 {
+		t.Errorf("%d legs barred, %d looked at: %+v", barred, looked, a)
+	}
+	door.take()
 	w.want(v, `mutation { refreshShipment(input: { shipment: "x" }) { userErrors { code path } shipment { id } } }`, nil, `{"refreshShipment": {"userErrors": [{"code": "NOT_FOUND", "path": ["input", "shipment"]}], "shipment": null}}`)
 	if asked := door.take(); len(asked) != 0 {
 		t.Errorf("asked about nothing: %+v", asked)

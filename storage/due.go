@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,8 +14,9 @@ import (
 )
 
 const (
-	countDue = `SELECT count(*) FROM (SELECT 1 FROM numbers WHERE carrier = ? AND next_at > 0 AND next_at <= ? AND leased_until <= ? LIMIT ?) AS due`
-	leaseDue = `UPDATE numbers SET leased_until = ?, lease_token = ? FROM
+	countDue  = `SELECT count(*) FROM (SELECT 1 FROM numbers WHERE carrier = ? AND next_at > 0 AND next_at <= ? AND leased_until <= ? LIMIT ?) AS due`
+	oldestDue = `SELECT next_at FROM numbers WHERE carrier = ? AND next_at > 0 AND next_at <= ? AND leased_until <= ? ORDER BY next_at LIMIT 1`
+	leaseDue  = `UPDATE numbers SET leased_until = ?, lease_token = ? FROM
 	(SELECT d.carrier, d.number FROM numbers d WHERE d.carrier = ? AND d.next_at > 0 AND d.next_at <= ? AND d.leased_until <= ?
 	ORDER BY d.next_at LIMIT ? FOR UPDATE SKIP LOCKED) AS t
 WHERE numbers.carrier = t.carrier AND numbers.number = t.number
@@ -192,7 +194,7 @@ func keepTrackings(into *[]parcel.Tracking) func(rows *sql.Rows) error {
 }
 
 // CountDue tells how many numbers of a carrier are due, at most 10,000, and since
-// when the first of them is.
+// when the first of them is; those that are being asked for do not count.
 func (s *Store) CountDue(ctx context.Context, now time.Time, carrier string) (n int, oldest time.Time, err error) {
 	const op = "count due"
 	err = s.reading().row(ctx, op, countDue, []any{carrier, micros(now), micros(now), int64(mostCounted)}, &n)
@@ -200,7 +202,10 @@ func (s *Store) CountDue(ctx context.Context, now time.Time, carrier string) (n 
 		return n, time.Time{}, err
 	}
 	var at int64
-	err = s.reading().row(ctx, op, `SELECT min(next_at) FROM numbers WHERE carrier = ? AND next_at > 0`, []any{carrier}, &at)
+	err = s.reading().row(ctx, op, oldestDue, []any{carrier, micros(now), micros(now)}, &at)
+	if errors.Is(err, parcel.ErrNotFound) {
+		return n, time.Time{}, nil // leased since it was counted
+	}
 	return n, instant(at), err
 }
 

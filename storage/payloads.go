@@ -28,10 +28,10 @@ WHERE EXISTS (SELECT 1 FROM payload_numbers pn WHERE pn.carrier = v.carrier AND 
 	payloadsOfNumber = `SELECT ` + payloadColumns + ` FROM payload_numbers pn JOIN payloads p ON p.id = pn.payload_id
 WHERE pn.carrier = ? AND pn.number = ? ORDER BY p.received_at DESC, p.id DESC LIMIT ?`
 	payloadsByID = `SELECT ` + payloadColumns + ` FROM payloads p WHERE p.id = ANY(?)`
-	// A merchant sees the bytes if one of its events was read in them, and if
-	// they tell of no number but its own: a carrier's batch answer may hold
-	// other merchants' parcels.
-	merchantPayloadsByID = payloadsByID + `
+	// A merchant sees the bytes if one of its events was read in them, if they
+	// tell of no number but its own (a carrier's batch answer may hold other
+	// merchants' parcels), and if no other merchant's account brought them.
+	merchantPayloadsByID = payloadsByID + ` AND p.owner IN ('', ?)
 	AND EXISTS (SELECT 1 FROM payload_numbers pn
 		JOIN holders h ON h.carrier = pn.carrier AND h.number = pn.number AND h.merchant_id = ?
 		JOIN events e ON e.merchant_id = h.merchant_id AND e.shipment_id = h.shipment_id AND e.payload_id = p.id
@@ -70,7 +70,7 @@ type payloadKey struct {
 }
 
 // PutPayloads keeps payloads, each with the id it has. The same bytes for the
-// same numbers, of one carrier account and kind, are kept once; the result
+// same numbers, of one owner's carrier account and kind, are kept once; the result
 // tells, in the order given, under which id, and whether they are new.
 func (tx *Tx) PutPayloads(ctx context.Context, payloads []parcel.Payload) ([]KeptPayload, error) {
 	const op = "put payloads"
@@ -190,7 +190,8 @@ func (c session) payloads(ctx context.Context, op, text string, each func(parcel
 
 // Payloads reads payloads by id, in the ids' order and length. It gives nil for
 // those that the scope may not see: a merchant sees a payload in which one of
-// its events was read and which tells of no number that it never registered.
+// its events was read, which tells of no number that it never registered, and
+// which no other merchant's account brought.
 func (s *Store) Payloads(ctx context.Context, scope Scope, ids []string) ([]*parcel.Payload, error) {
 	out := make([]*parcel.Payload, len(ids))
 	if len(ids) == 0 || scope.nobody() {
@@ -198,7 +199,7 @@ func (s *Store) Payloads(ctx context.Context, scope Scope, ids []string) ([]*par
 	}
 	text, args := payloadsByID, []any{list(s, ids)}
 	if merchant, ok := scope.Merchant(); ok {
-		text, args = merchantPayloadsByID, append(args, merchant, merchant)
+		text, args = merchantPayloadsByID, append(args, merchant, merchant, merchant)
 	}
 	byID := make(map[string]*parcel.Payload, len(ids))
 	err := s.reading().payloads(ctx, "payloads", text, func(p parcel.Payload) error {

@@ -151,6 +151,13 @@ func (f Freshness) Source() (parcel.SourceKind, bool) {
 	return f.t.HeardBy, f.t.HeardBy != ""
 }
 
+// asked tells whether this request asked for the number: then it also says what
+// went wrong, where the parcel has ended.
+func (f Freshness) asked() bool {
+	_, asked := f.s.served[f.t.NumberKey]
+	return asked
+}
+
 // Served is what this request did.
 func (f Freshness) Served() parcel.Served {
 	if f.t != nil {
@@ -163,7 +170,8 @@ func (f Freshness) Served() parcel.Served {
 
 // NextRefreshAt is the next planned look.
 func (f Freshness) NextRefreshAt() (time.Time, bool) {
-	if f.t == nil || f.final {
+	// A finished parcel is looked at for a grace time too.
+	if f.t == nil || f.s.past {
 		return time.Time{}, false
 	}
 	return instant(f.t.NextAt)
@@ -171,7 +179,7 @@ func (f Freshness) NextRefreshAt() (time.Time, bool) {
 
 // Problem is what went wrong at the last attempt.
 func (f Freshness) Problem() (CarrierProblem, bool) {
-	if f.t == nil || f.t.Trouble == "" || f.final {
+	if f.t == nil || f.t.Trouble == "" || f.s.past || f.final && !f.asked() {
 		return CarrierProblem{}, false
 	}
 	return CarrierProblem{kind: f.t.Trouble, since: f.t.TroubleSince, retry: f.t.RetryAt, now: f.s.now, lens: f.s.lens}, true

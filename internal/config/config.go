@@ -68,7 +68,8 @@ type File struct {
 type Account struct {
 	// Carrier is the carrier's name, as its adapter is called.
 	Carrier string
-	// Name tells several accounts at one carrier apart; "main" if not given.
+	// Name tells several accounts at one carrier apart, whatever merchants have
+	// them; "main" if not given.
 	Name string
 	// Merchant is the merchant whose account this is, by reference; empty
 	// for an account of the deployment.
@@ -227,16 +228,18 @@ func (l *loader) accounts(section entry) []Account {
 		return nil
 	}
 	var accounts []Account
-	type identity struct{ carrier, merchant, name string }
+	// Budgets, numbers and kept answers know an account by carrier and name,
+	// whoever's it is.
+	type identity struct{ carrier, name string }
 	seen, endpoints := map[identity]int{}, map[string]int{}
 	for _, item := range section.value.items {
 		a, ok := l.account(item)
 		if !ok {
 			continue
 		}
-		id := identity{a.Carrier, a.Merchant, a.Name}
+		id := identity{a.Carrier, a.Name}
 		if line, twice := seen[id]; twice {
-			l.add(a.Line, "%s has an account named %q already, at line %d", a.Carrier, a.Name, line)
+			l.add(a.Line, "%s has an account named %q already, at line %d; give each a name of its own, whatever merchants have them", a.Carrier, a.Name, line)
 		}
 		seen[id] = a.Line
 		if a.Endpoint != "" {

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		{"Leases", testLeases},
 		{"LeaseDue", testLeaseDue},
 		{"Turns", testTurns},
+		{"Unserved", testUnserved},
 		{"Budgets", testBudgets},
 		{"Beats", testBeats},
 		{"Payloads", testPayloads},

@@ -44,18 +44,20 @@ func testPayloads(t *testing.T, s *storage.Store) {
 	other := newPayload(`{"found":false}`, "1Z3")
 	account := newPayload(`{"found":false}`, "1Z1", "1Z2")
 	account.Account = "second"
+	owned := newPayload(`{"found":false}`, "1Z1", "1Z2")
+	owned.Owner = "m1"
 	big := newPayload(string(bytes.Repeat([]byte("0123456789"), 2_000)))
 	empty := newPayload("")
-	kept := putPayloads(t, s, a, again, other, account, big, empty)
-	want := []storage.KeptPayload{{ID: a.ID, Fresh: true}, {ID: a.ID}, {ID: other.ID, Fresh: true}, {ID: account.ID, Fresh: true}, {ID: big.ID, Fresh: true}, {ID: empty.ID, Fresh: true}}
+	kept := putPayloads(t, s, a, again, other, account, owned, big, empty)
+	want := []storage.KeptPayload{{ID: a.ID, Fresh: true}, {ID: a.ID}, {ID: other.ID, Fresh: true}, {ID: account.ID, Fresh: true}, {ID: owned.ID, Fresh: true}, {ID: big.ID, Fresh: true}, {ID: empty.ID, Fresh: true}}
 	if diff := gocmp.Diff(want, kept); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)
 	}
 	if diff := gocmp.Diff([]storage.KeptPayload{{ID: a.ID}}, putPayloads(t, s, newPayload(`{"found":false}`, "1Z1", "1Z2"))); diff != "" {
 		t.Errorf("a day later (-want +got):\n%s", diff)
 	}
-	got := must(s.Payloads(t.Context(), storage.OfDeployment("test"), []string{big.ID, "none", a.ID, again.ID, empty.ID}))(t)
-	if diff := gocmp.Diff([]*parcel.Payload{&big, nil, &a, nil, &empty}, got, cmpopts.EquateEmpty()); diff != "" {
+	got := must(s.Payloads(t.Context(), storage.OfDeployment("test"), []string{big.ID, "none", a.ID, again.ID, empty.ID, owned.ID}))(t)
+	if diff := gocmp.Diff([]*parcel.Payload{&big, nil, &a, nil, &empty, &owned}, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("read again (-want +got):\n%s", diff)
 	}
 	err := s.Update(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
@@ -131,33 +133,40 @@ func testPayloadVisibility(t *testing.T, s *storage.Store) {
 	Put(t, s, a, b)
 	batch := newPayload("both parcels in one answer")
 	unread := newPayload("nothing of it became an event")
+	own, foreign := newPayload("by its own account"), newPayload("by another's account")
+	own.Owner, foreign.Owner = one, two
 	update(t, s, func(ctx context.Context, tx *storage.Tx) error {
-		if _, err := tx.PutPayloads(ctx, []parcel.Payload{batch, unread}); err != nil {
+		if _, err := tx.PutPayloads(ctx, []parcel.Payload{batch, unread, own, foreign}); err != nil {
 			return err
 		}
 		if err := tx.PutPayloadNumbers(ctx, []storage.PayloadNumber{
 			{NumberKey: a.Numbers[0], PayloadID: batch.ID}, {NumberKey: b.Numbers[0], PayloadID: batch.ID}, {NumberKey: a.Numbers[0], PayloadID: unread.ID},
+			{NumberKey: a.Numbers[0], PayloadID: own.ID}, {NumberKey: a.Numbers[0], PayloadID: foreign.ID},
 		}); err != nil {
 			return err
 		}
-		row := a.Events[0]
-		row.PayloadID, row.EventDigest = batch.ID, "another telling"
-		return tx.AppendEvents(ctx, []storage.EventRow{row})
+		var rows []storage.EventRow
+		for _, id := range []string{batch.ID, own.ID, foreign.ID} {
+			row := a.Events[0]
+			row.PayloadID, row.EventDigest = id, "told in "+id
+			rows = append(rows, row)
+		}
+		return tx.AppendEvents(ctx, rows)
 	})
-	list := []string{a.Payload.ID, b.Payload.ID, batch.ID, unread.ID}
+	list := []string{a.Payload.ID, b.Payload.ID, batch.ID, unread.ID, own.ID, foreign.ID}
 	for _, tt := range []struct {
 		name  string
 		scope storage.Scope
-		want  [4]bool
+		want  [6]bool
 	}{
-		{"one", storage.OfMerchant(one), [4]bool{true, false, false, false}},
-		{"two", storage.OfMerchant(two), [4]bool{false, true, false, false}},
-		{"stranger", storage.OfMerchant("x"), [4]bool{}},
-		{"nobody", storage.Scope{}, [4]bool{}},
-		{"deployment", storage.OfDeployment("test"), [4]bool{true, true, true, true}},
+		{"one", storage.OfMerchant(one), [6]bool{0: true, 4: true}},
+		{"two", storage.OfMerchant(two), [6]bool{1: true}},
+		{"stranger", storage.OfMerchant("x"), [6]bool{}},
+		{"nobody", storage.Scope{}, [6]bool{}},
+		{"deployment", storage.OfDeployment("test"), [6]bool{true, true, true, true, true, true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var got [4]bool
+			var got [6]bool
 			for i, p := range must(s.Payloads(t.Context(), tt.scope, list))(t) {
 				got[i] = p != nil
 			}

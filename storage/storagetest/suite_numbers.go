@@ -302,8 +302,15 @@ func testLeaseDue(t *testing.T, s *storage.Store) {
 		}
 	})
 	t.Run("count", func(t *testing.T) {
-		if n, oldest, err := s.CountDue(t.Context(), now, carrier); err != nil || n != 16 || oldest.After(now) {
+		// Of 21 that are due five are leased, the oldest.
+		if n, oldest, err := s.CountDue(t.Context(), now, carrier); err != nil || n != 16 || !oldest.Equal(Epoch.Add(5*time.Minute)) {
 			t.Errorf("%d due since %s: %v", n, oldest, err)
+		}
+		if n, oldest, err := s.CountDue(t.Context(), until.Add(time.Hour), carrier); err != nil || n != 30 || !oldest.Equal(Epoch) {
+			t.Errorf("once the leases are over %d due since %s: %v", n, oldest, err)
+		}
+		if n, oldest, err := s.CountDue(t.Context(), Epoch.Add(-time.Minute), carrier); err != nil || n != 0 || !oldest.IsZero() {
+			t.Errorf("before their time %d due since %s: %v", n, oldest, err)
 		}
 		if n, _, err := s.CountDue(t.Context(), now, "nobody"); err != nil || n != 0 {
 			t.Errorf("of an unknown carrier %d: %v", n, err)

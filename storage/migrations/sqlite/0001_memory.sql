@@ -85,6 +85,8 @@ CREATE INDEX numbers_due ON numbers (carrier, next_at) WHERE next_at > 0;
 -- For a carrier that may not be asked for all that is due: each merchant's own
 -- numbers, by worth.
 CREATE INDEX numbers_due_owner ON numbers (carrier, owner, worth, next_at) WHERE next_at > 0;
+-- Numbers that nobody can ask for yet: no account serves their carrier.
+CREATE INDEX numbers_unserved ON numbers (carrier, number) WHERE account = '' AND next_at = 0 AND watched_at > 0;
 
 -- What all replicas together have taken of each carrier account's allowance,
 -- one row an account; times are of the machine's clock.

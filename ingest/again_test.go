@@ -118,7 +118,12 @@ func TestCallsOfOneItem(t *testing.T) {
 			}
 			w.serve(accounts...)
 			s := w.send("r", sold, "RU", leg("china-post", number))
+			const takenOn = 24 // the day on which the other post has it
+			var before int
 			for hour := 0; hour < 40*24; hour++ {
+				if hour == (takenOn+1)*24 {
+					before = china.asked("")
+				}
 				w.trade.Set(sold.Add(time.Duration(hour) * time.Hour))
 				for name := range cs {
 					for _, n := range w.due(name) {
@@ -138,6 +143,10 @@ func TestCallsOfOneItem(t *testing.T) {
 			}
 			if sum != out["china-post"]+out["russian-post"] || sum > 240 {
 				t.Errorf("calls: %v", out)
+			}
+			// Whoever has let it go is looked at once a day and no more.
+			if after := china.asked("") - before; all && after > 40-takenOn {
+				t.Errorf("the post that let it go was asked %d times in the last %d days", after, 40-takenOn-1)
 			}
 			if all && w.read(s.ID).Journey.Outcome != parcel.OutcomeDelivered {
 				t.Errorf("outcome %q", w.read(s.ID).Journey.Outcome)

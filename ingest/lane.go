@@ -31,6 +31,7 @@ type lane struct {
 	queue   [2]turns // forPlan, forPeople
 	busy    [2]int   // calls under way
 	pending bool     // the gathering time runs
+	company bool     // it runs because another call is under way
 }
 
 func newLane(g *Ingest, a *Account) *lane {
@@ -156,9 +157,15 @@ func (l *lane) ask(fl *flight) {
 	if l.pending {
 		return
 	}
+	gather := l.g.opts.Gather
+	// While the carrier is busy with us anyway, another call waits for company:
+	// under load batches grow, and calls do not.
+	if l.company = l.busy[forPlan]+l.busy[forPeople] > 0; l.company {
+		gather *= companyFactor
+	}
 	l.pending = l.g.begin(func() {
 		// An ending context only makes the batch leave sooner.
-		_ = l.g.wall.Sleep(l.g.ctx, l.g.opts.Gather)
+		_ = l.g.wall.Sleep(l.g.ctx, gather)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.pending = false
@@ -210,6 +217,16 @@ func (l *lane) mayCall(class int) bool {
 	return class == forPeople || l.busy[forPlan] < max(1, most-1)
 }
 
+// companyFactor is how many times longer a batch gathers while another call of
+// the account is under way.
+const companyFactor = 16
+
+// gathering tells whether a batch that is not full waits for more; the caller
+// holds mu.
+func (l *lane) gathering() bool {
+	return l.pending && !(l.company && l.busy[forPlan]+l.busy[forPeople] == 0)
+}
+
 // dispatch lets batches leave while calls may be made; the caller holds mu.
 func (l *lane) dispatch() {
 	for l.waiting() > 0 {
@@ -217,7 +234,7 @@ func (l *lane) dispatch() {
 		if l.queue[forPeople].n > 0 {
 			class = forPeople
 		}
-		if !l.mayCall(class) || l.pending && l.waiting() < l.batch() {
+		if !l.mayCall(class) || l.gathering() && l.waiting() < l.batch() {
 			return
 		}
 		batch := l.take(l.batch())

@@ -43,6 +43,9 @@ func nextLook(now time.Time, s *parcel.Shipment, t *parcel.Tracking) time.Time {
 		age := now.Sub(t.WatchedAt)
 		return now.Add(clampDuration(age/8, time.Hour, longestWait))
 	}
+	if relieved(j, t.NumberKey) {
+		return now.Add(longestWait)
+	}
 	budget, _ := parcel.Budget(j.Milestone, j.Outcome)
 	wait := budget
 	if last, ok := j.LatestEvent(); ok {
@@ -69,6 +72,25 @@ func lateNews(j *parcel.Journey) time.Time {
 		return time.Time{}
 	}
 	return last
+}
+
+// relieved tells whether another carrier or number has taken the parcel on: what
+// the one before still has to say is late paper, not news.
+func relieved(j *parcel.Journey, k parcel.NumberKey) bool {
+	its := func(l *parcel.Leg) bool { return l.Carrier == k.Carrier && l.Number == k.Number }
+	if j.CurrentLeg < 0 || its(&j.Legs[j.CurrentLeg]) {
+		return false
+	}
+	done := false
+	for i := range j.Legs {
+		if l := &j.Legs[i]; its(l) {
+			if l.State != parcel.LegDone || i > j.CurrentLeg {
+				return false
+			}
+			done = true
+		}
+	}
+	return done
 }
 
 // goesOn tells whether an ended journey may yet have news at any time: a loss

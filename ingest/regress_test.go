@@ -319,8 +319,9 @@ func TestRefusalOutlastsNewsOfTheSameShipment(t *testing.T) {
 		}
 		wantCodes(t, "events", w.codes(s), parcel.CodePickedUp, parcel.CodeOutForDelivery)
 		tr := w.asking("zed", "DENIED1")
-		if want := now.Add(time.Minute << refusals); tr.Failures != refusals || !tr.RetryAt.Equal(want) || !tr.NextAt.Equal(want) {
-			t.Errorf("asked again at %s, want %s: %+v", tr.NextAt, want, tr)
+		// The other number has taken the parcel on, which only makes it later.
+		if want := now.Add(time.Minute << refusals); tr.Failures != refusals || !tr.RetryAt.Equal(want) || tr.NextAt.Before(want) {
+			t.Errorf("asked again at %s, want %s at the soonest: %+v", tr.NextAt, want, tr)
 		}
 		if next := w.asking("zed", "OTHER1").NextAt; !next.Equal(now.Add(15 * time.Minute)) {
 			t.Errorf("the other number is asked for at %s", next)

@@ -92,7 +92,7 @@ const (
 	// of many parcels is asked for at once.
 	demoParallel = 16
 	// demoPatience bounds the wait for the past to be told.
-	demoPatience = 60 * time.Second
+	demoPatience = 2 * time.Minute
 )
 
 // demoFile gives the demo's database a place, and takes it away afterwards
@@ -219,7 +219,7 @@ func (p *play) past(ctx context.Context) error {
 	patience, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	for {
-		waiting, err := p.waiting(patience)
+		waiting, err := p.waiting(ctx)
 		if err != nil {
 			return err
 		}

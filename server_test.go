@@ -489,7 +489,7 @@ func TestCarriersTest(t *testing.T) {
 		"unknown one":  {right.String(), []string{"--number", "LP00000000000001"}, exitOK, "it does not know LP00000000000001 (or not yet)"},
 		"refused":      {wrong, nil, exitFault, "refused by cainiao"},
 		"out of reach": {gone, []string{"--within", "3s"}, exitFault, "cannot be reached, or is down"},
-		"other name":   {right.String(), []string{"--account", "second"}, exitFault, "no account of cainiao is configured"},
+		"other name":   {right.String(), []string{"--account", "second"}, exitFault, `has no account "second"; it has main`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "milepost.yaml")

@@ -69,8 +69,8 @@ const sickCarrier = "cainiao"
 // Disturbance is what one condition of the sick carrier did to the others.
 type Disturbance struct {
 	Condition string
-	// Latency and Age are the medians of the rounds: what the middle shopper of
-	// the others' parcels waited for an answer, and how old it was.
+	// Latency and Age are the medians of the rounds: what shoppers of the others'
+	// parcels waited for an answer, and how old it was, on average.
 	Latency, Age time.Duration
 	// LatencyMoved and AgeMoved are by what share they differ from those of the
 	// calm rounds beside them; a gain is below zero.
@@ -86,7 +86,7 @@ func (d Disturbance) Holds() bool {
 
 // Print writes it for people.
 func (d Disturbance) Print(w io.Writer) {
-	fmt.Fprintf(w, "  %-10s p50 %8v (%+.1f %%)   age %8v (%+.1f %%)   %d failed\n", d.Condition, d.Latency.Round(10*time.Microsecond), 100*d.LatencyMoved,
+	fmt.Fprintf(w, "  %-10s mean %8v (%+.1f %%)   age %8v (%+.1f %%)   %d failed\n", d.Condition, d.Latency.Round(10*time.Microsecond), 100*d.LatencyMoved,
 		d.Age.Round(time.Millisecond), 100*d.AgeMoved, d.Failed)
 }
 
@@ -314,12 +314,17 @@ func (h *neighbourhood) watch(ctx context.Context, c condition) (sight, error) {
 	if err := ctx.Err(); err != nil || len(latency) == 0 {
 		return sight{}, fmt.Errorf("bench: isolation: nothing was answered: %w", err)
 	}
-	slices.Sort(latency)
+	return sight{latency: mean(latency), age: mean(age), failed: failed}, nil
+}
+
+// mean is that of some durations. The middle one would jump between answers from
+// the store and answers that a call was waited for.
+func mean(all []time.Duration) time.Duration {
 	var sum time.Duration
-	for _, a := range age {
-		sum += a
+	for _, d := range all {
+		sum += d
 	}
-	return sight{latency: latency[len(latency)/2], age: sum / time.Duration(len(age)), failed: failed}, nil
+	return sum / time.Duration(len(all))
 }
 
 // flood sends pushes at the rate that was asked for, whatever becomes of them.
